@@ -1,0 +1,252 @@
+//! The shape of the workspace, held by tests.
+//!
+//! Who may import whom and what the trusted part may be built from; the reasons are in
+//! `docs/decisions/0001-layout.md`. The tables of the documents are held in [`documents`].
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that cannot read the tree fails the test that asked"
+)]
+
+mod documents;
+mod tree;
+
+use std::collections::BTreeSet;
+
+use tree::{Import, Kind, assert_none, closure, files, read, root, workspace};
+
+/// Crate, what it may import of ours, what its own tests may import besides.
+///
+/// The test kit sees everything, and nothing sees the test kit.
+const TABLE: &[(&str, &[&str], &[&str])] = &[
+    ("vmux-proto", &[], &[]),
+    ("vmux-link", &[], &[]),
+    ("vmux-broker", &["vmux-link", "vmux-proto"], &[]),
+    ("vmux-signer", &["vmux-link", "vmux-proto"], &[]),
+    ("vmux-host", &["vmux-proto"], &[]),
+    (
+        "vmux-agent",
+        &[
+            "vmux-broker",
+            "vmux-host",
+            "vmux-link",
+            "vmux-proto",
+            "vmux-relay",
+        ],
+        // A signer to talk to.
+        &["vmux-signer"],
+    ),
+    // Never vmux-link: what cannot be imported cannot decrypt.
+    ("vmux-relay", &["vmux-proto"], &[]),
+    (
+        "vmux-terminal",
+        &["vmux-host", "vmux-proto", "vmux-signer"],
+        &[],
+    ),
+    ("vmux-launch", &[], &[]),
+    (
+        "vmux-testkit",
+        &[
+            "vmux-agent",
+            "vmux-broker",
+            "vmux-host",
+            "vmux-link",
+            "vmux-proto",
+            "vmux-relay",
+            "vmux-signer",
+            "vmux-terminal",
+        ],
+        &[],
+    ),
+];
+
+const CORE: [&str; 4] = ["vmux-broker", "vmux-link", "vmux-proto", "vmux-signer"];
+
+/// What a crate without clock, files, sockets and randomness cannot need.
+const WORLDLY: &[&str] = &[
+    "async-std",
+    "axum",
+    "chrono",
+    "getrandom",
+    "hyper",
+    "mio",
+    "rustix",
+    "rustls",
+    "socket2",
+    "time",
+    "tokio",
+    "tokio-rustls",
+    "tokio-tungstenite",
+    "tungstenite",
+];
+
+/// Libraries in C that would come back through somebody's default features.
+const BANNED: &[&str] = &["aws-lc-sys", "native-tls", "openssl", "openssl-sys"];
+
+#[test]
+fn crates_import_only_what_their_row_allows() {
+    let mut crates = workspace();
+    let mut faults = Vec::new();
+    for (name, allowed, in_tests) in TABLE {
+        let Some(imports) = crates.remove(*name) else {
+            faults.push(format!("{name} has a row and does not exist"));
+            continue;
+        };
+        let forbidden = imports
+            .iter()
+            .filter(|import| !is_allowed(import, allowed, in_tests));
+        faults.extend(forbidden.map(
+            |Import {
+                 name: import, kind, ..
+             }| {
+                format!("{name} imports {import} ({kind:?}), which its row does not allow")
+            },
+        ));
+    }
+    assert_none(&faults);
+}
+
+#[test]
+fn an_import_outside_the_row_is_noticed() {
+    let import = |kind| Import {
+        name: "vmux-link".to_owned(),
+        kind,
+        ours: true,
+    };
+    assert!(is_allowed(&import(Kind::Normal), &["vmux-link"], &[]));
+    assert!(!is_allowed(
+        &import(Kind::Normal),
+        &["vmux-proto"],
+        &["vmux-link"]
+    ));
+    assert!(is_allowed(
+        &import(Kind::Test),
+        &["vmux-proto"],
+        &["vmux-link"]
+    ));
+    assert!(!is_allowed(
+        &import(Kind::Build),
+        &["vmux-link"],
+        &["vmux-link"]
+    ));
+}
+
+#[test]
+fn crates_without_a_row_are_refused() {
+    let rows: BTreeSet<_> = TABLE.iter().map(|(name, ..)| (*name).to_owned()).collect();
+    let crates: BTreeSet<_> = workspace().into_keys().collect();
+    assert_eq!(
+        crates, rows,
+        "give the new crate a row here and a reason in 0001-layout.md"
+    );
+}
+
+#[test]
+fn i10_the_relay_cannot_reach_the_code_that_decrypts() {
+    assert!(!closure("vmux-relay").contains("vmux-link"));
+}
+
+#[test]
+fn the_agent_does_reach_the_code_that_decrypts() {
+    assert!(closure("vmux-agent").contains("vmux-link"));
+}
+
+#[test]
+fn the_core_is_built_from_nothing_that_touches_the_world() {
+    let mut faults = Vec::new();
+    for name in CORE {
+        let closure = closure(name);
+        let worldly = WORLDLY.iter().filter(|worldly| closure.contains(**worldly));
+        faults.extend(worldly.map(|worldly| format!("{name} is built from {worldly}")));
+    }
+    assert_none(&faults);
+}
+
+#[test]
+fn the_edge_is_built_from_things_that_touch_the_world() {
+    let closure = closure("vmux-agent");
+    assert!(WORLDLY.iter().any(|worldly| closure.contains(*worldly)));
+}
+
+#[test]
+fn the_core_does_without_the_standard_library() {
+    let mut faults = Vec::new();
+    for name in CORE {
+        let source = root()
+            .join("core")
+            .join(name.trim_start_matches("vmux-"))
+            .join("src");
+        if !begins_without_std(&read(&source.join("lib.rs"))) {
+            faults.push(format!("{name} does not begin with #![no_std]"));
+        }
+        for file in files(&source, "rs") {
+            let lines = links_std(&read(&file));
+            faults.extend(
+                lines
+                    .iter()
+                    .map(|line| format!("{}:{line}", file.display())),
+            );
+        }
+    }
+    assert_none(&faults);
+}
+
+#[test]
+fn a_core_that_links_std_outside_its_tests_is_noticed() {
+    assert!(begins_without_std(
+        "//! Words.\n\n#![no_std]\nextern crate alloc;\n"
+    ));
+    assert!(!begins_without_std(
+        "//! Words.\nextern crate alloc;\n#![no_std]\n"
+    ));
+    assert!(!begins_without_std("#![cfg_attr(not(test), no_std)]\n"));
+    assert_eq!(links_std("extern crate alloc;\nextern crate std;\n"), [2]);
+    assert!(links_std("#[cfg(test)]\nextern crate std;\n").is_empty());
+}
+
+#[test]
+fn no_c_library_for_tls_is_anywhere_in_the_graph() {
+    let lock = read(&root().join("Cargo.lock"));
+    let is_locked = |name: &str| {
+        lock.lines()
+            .any(|line| line == format!("name = \"{name}\""))
+    };
+    let found: Vec<_> = BANNED.iter().filter(|banned| is_locked(banned)).collect();
+    assert!(found.is_empty(), "{found:?}");
+    assert!(
+        is_locked("rustls"),
+        "the lock file does not read as it should"
+    );
+}
+
+fn is_allowed(import: &Import, allowed: &[&str], in_tests: &[&str]) -> bool {
+    let name = import.name.as_str();
+    !import.ours
+        || match import.kind {
+            Kind::Normal => allowed.contains(&name),
+            Kind::Build => false,
+            Kind::Test => allowed.contains(&name) || in_tests.contains(&name),
+        }
+}
+
+fn begins_without_std(lib: &str) -> bool {
+    let lines = lib.lines().map(str::trim);
+    let code = lines.filter(|line| !line.is_empty() && !line.starts_with("//"));
+    code.take_while(|line| line.starts_with("#!["))
+        .any(|line| line == "#![no_std]")
+}
+
+/// Numbers of the lines that link the standard library into more than the tests.
+fn links_std(source: &str) -> Vec<usize> {
+    let mut linked = Vec::new();
+    let mut before = "";
+    for (number, line) in (1..).zip(source.lines().map(str::trim)) {
+        if line.contains("extern crate std") && before != "#[cfg(test)]" {
+            linked.push(number);
+        }
+        before = line;
+    }
+    linked
+}
