@@ -52,6 +52,11 @@ fn the_table_of_invariants_names_what_exists() {
                 .map(|file| format!("{id}: no file {file}")),
         );
         faults.extend(
+            silent_files(held, id)
+                .iter()
+                .map(|file| format!("{id}: not mentioned in {file}")),
+        );
+        faults.extend(
             missing_tests(shown, &tests)
                 .iter()
                 .map(|test| format!("{id}: no {test}")),
@@ -90,6 +95,8 @@ fn a_made_up_file_test_or_link_is_noticed() {
         missing_files("`Cargo.toml`, `core/no/such.rs`"),
         ["core/no/such.rs"]
     );
+    assert!(mentions("//! Escaped (I20).", "I20"));
+    assert!(!mentions("//! Escaped (I20).", "I2"));
     assert_eq!(
         missing_tests("`a_real_test`, `a_made_up_test`", &tests),
         ["a_made_up_test"]
@@ -141,6 +148,22 @@ fn missing_files(cell: &str) -> Vec<String> {
         .into_iter()
         .filter(|file| !root().join(file).is_file())
         .collect()
+}
+
+/// Files a cell names that do not mention the invariant, so that `grep` would not find them.
+fn silent_files(cell: &str, id: &str) -> Vec<String> {
+    let files = quoted(cell)
+        .into_iter()
+        .filter(|file| root().join(file).is_file());
+    files
+        .filter(|file| !mentions(&read(&root().join(file)), id))
+        .collect()
+}
+
+fn mentions(source: &str, id: &str) -> bool {
+    source
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .any(|word| word == id)
 }
 
 /// Tests a cell names that no crate has.
