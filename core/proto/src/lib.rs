@@ -17,6 +17,7 @@ pub mod message;
 pub mod mailbox;
 
 pub mod now;
+pub mod pairing;
 pub mod payload;
 pub mod signature;
 pub mod untrusted;

@@ -1,0 +1,166 @@
+//! Every check of a request, from the raw bytes (I2, I11).
+//!
+//! The agent made the same checks. They are repeated here because the agent may lie.
+use crate::identity::{Identities, Identity};
+use crate::pins::{Pins, Standing};
+use crate::prompt::{Host, Prompt, Subject};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+use vmux_link::LinkId;
+use vmux_proto::Untrusted;
+use vmux_proto::agent_wire::SignFlags;
+use vmux_proto::binding::Chain;
+use vmux_proto::destination::{Destination, Level};
+use vmux_proto::key::PublicKey;
+use vmux_proto::message::{Number, Refusal, SignRequest};
+use vmux_proto::payload::{Payload, SshSigHash};
+use vmux_proto::signature::Verifier;
+
+/// What the person set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// SSHSIG namespaces that may be signed.
+    pub namespaces: Vec<String>,
+}
+
+impl Default for Settings {
+    /// `git` and `file`: what git and `ssh-keygen -Y sign` use by default.
+    fn default() -> Self {
+        Self { namespaces: ["git", "file"].into_iter().map(String::from).collect() }
+    }
+}
+
+/// A request that passed every check. Made by [`Asked::check`] alone.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    identity: Identity,
+    flags: SignFlags,
+    subject: Subject,
+    bytes: Vec<u8>,
+    destination: Destination,
+}
+
+impl Asked {
+    /// Repeats every check of a request.
+    pub fn check(
+        request: &SignRequest,
+        identities: &Identities,
+        settings: &Settings,
+        verifier: &dyn Verifier,
+    ) -> Result<Self, Refusal> {
+        let key = PublicKey::parse(&request.key).map_err(|_| Refusal::NoSuchIdentity)?;
+        let identity = identities.enabled(&key).ok_or(Refusal::NoSuchIdentity)?;
+        let flags =
+            SignFlags::from_bits(request.flags).map_err(|_| Refusal::NotUnderstood)?;
+        let payload =
+            Payload::parse(&request.payload, &identity.key).map_err(|_| Refusal::NotUnderstood)?;
+        let bodies = request.chain.iter().map(|body| body.as_slice());
+        let chain = Chain::prove(verifier, bodies).map_err(|_| Refusal::Contradiction)?;
+        let destination =
+            Destination::prove(&chain, &payload).map_err(|_| Refusal::Contradiction)?;
+        let subject = subject(payload, settings)?;
+        Ok(Self {
+            identity: identity.clone(),
+            flags,
+            subject,
+            bytes: request.payload.to_vec(),
+            destination,
+        })
+    }
+
+    /// The identity that would sign.
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The bytes that would be signed.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Flags of the request, for RSA keys.
+    pub const fn flags(&self) -> SignFlags {
+        self.flags
+    }
+
+    /// Where the signature would go.
+    pub const fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    /// Builds the prompt; `number` is taken where the request needs one.
+    pub(crate) fn prompt(
+        &self,
+        request: &SignRequest,
+        origin: (LinkId, &Untrusted),
+        pins: &Pins,
+        number: Number,
+        deadline: u64,
+    ) -> Prompt {
+        let level = self.destination.level();
+        let host = self.destination.host_key().map(|key| {
+            let standing = if level.is_verified() {
+                pins.standing(key, request.reported.host.as_deref())
+            } else {
+                Standing::Unverified
+            };
+            Host::new(key, standing)
+        });
+        let hops = self.destination.hops().iter();
+        let hops = hops.map(|key| Host::new(key, pins.standing(key, None))).collect();
+        let mut prompt = Prompt {
+            request: request.id,
+            link: origin.0,
+            workstation: origin.1.clone(),
+            identity: self.identity.label.clone(),
+            fingerprint: self.identity.key.fingerprint(),
+            subject: self.subject.clone(),
+            level,
+            host,
+            hops,
+            number: None,
+            deadline,
+            reported: request.reported.clone(),
+        };
+        prompt.number = needs_number(&prompt).then_some(number);
+        prompt
+    }
+}
+
+/// A known host reached directly, or a signature asked for on the workstation itself, needs one
+/// deliberate key. Everything else also needs the number, which only whoever made the request sees.
+fn needs_number(prompt: &Prompt) -> bool {
+    match prompt.level {
+        Level::Direct => !prompt
+            .host
+            .as_ref()
+            .is_some_and(|host| matches!(host.standing, Standing::Pinned(_))),
+        Level::Local => false,
+        Level::Forwarded | Level::Claimed | Level::Unknown | Level::ForwardedLocal => true,
+    }
+}
+
+/// What the signature is for, if this signer makes such signatures at all.
+fn subject(payload: Payload, settings: &Settings) -> Result<Subject, Refusal> {
+    match payload {
+        Payload::Userauth(userauth) => Ok(Subject::Login { user: userauth.user }),
+        Payload::SshSig(signature) if settings.namespaces.contains(&signature.namespace) => {
+            let hash = match signature.hash {
+                SshSigHash::Sha256(hash) => hexadecimal(&hash),
+                SshSigHash::Sha512(hash) => hexadecimal(&hash),
+            };
+            Ok(Subject::Signature { namespace: Untrusted::new(&signature.namespace), hash })
+        }
+        Payload::SshSig(_) => Err(Refusal::NamespaceNotAllowed),
+        Payload::Certificate(_) => Err(Refusal::ForeignCertificate),
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _: core::fmt::Result = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,500 @@
+//! The signer's one state machine: links, requests, decisions.
+use crate::check::{Asked, Settings};
+use crate::identity::{Identities, Identity};
+use crate::line::{Heard, Line, Spoilt};
+use crate::pins::{PinName, Pins};
+use crate::prompt::Prompt;
+use crate::record::AgentRecord;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use minicbor::bytes::ByteVec;
+use sha2::{Digest as _, Sha256};
+use vmux_link::{Entropy, LinkId};
+use vmux_proto::Now;
+use vmux_proto::agent_wire::SignFlags;
+use vmux_proto::limits::MAX_SINCE_CONNECT_MS;
+use vmux_proto::message::{
+    Hello, Message as _, Number, Refusal, RequestId, SignRequest, ToAgent, ToSigner,
+};
+use vmux_proto::signature::{Verifier, VerifiedSignature};
+
+/// Requests of one agent that may wait for the person at a time.
+pub(crate) const MAX_WAITING: usize = 16;
+
+/// Answers kept so that a request asked again after a broken connection gets the same one.
+const MAX_ANSWERED: usize = 256;
+
+/// The trusted state machine. See the crate's documentation.
+#[derive(Debug)]
+pub struct Signer {
+    hello: Hello,
+    settings: Settings,
+    identities: Identities,
+    pins: Pins,
+    lines: BTreeMap<LinkId, Line>,
+    waiting: BTreeMap<RequestId, Waiting>,
+    answered: VecDeque<Answered>,
+    outputs: VecDeque<Output>,
+}
+
+/// What happens to a signer.
+#[derive(Debug)]
+pub enum Input {
+    /// A link was paired.
+    Paired(Box<AgentRecord>),
+    /// The agent of this link is at the mailbox; fresh bytes for the handshake.
+    Met(LinkId, Entropy),
+    /// A frame from the agent; fresh bytes for the number of a request in it.
+    Frame(LinkId, Vec<u8>, [u8; 4]),
+    /// The agent of this link left.
+    Left(LinkId),
+    /// The person decided.
+    Decided(RequestId, Decision),
+    /// A key made a signature, or could not (`None`).
+    Signed(RequestId, Option<Vec<u8>>),
+    /// The identities were changed.
+    Identities(Identities),
+    /// The pins were changed by the person.
+    Pins(Pins),
+    /// The person ends a pairing.
+    Unpair(LinkId),
+    /// The signer is about to stop.
+    Close,
+    /// Time passed.
+    Tick,
+}
+
+/// What the person decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Yes, with the number where one is needed, and a name for a new host.
+    Approve {
+        /// The number typed.
+        number: Option<Number>,
+        /// What to call the host from now on, if it is new.
+        name: Option<PinName>,
+    },
+    /// No.
+    Deny,
+}
+
+/// What a signer wants done, in this order.
+#[derive(Debug)]
+pub enum Output {
+    /// Send this frame on this link.
+    Send(LinkId, Vec<u8>),
+    /// Close the connection of this link and connect anew.
+    Restart(LinkId),
+    /// This link's handshake is done; requests can come.
+    Opened(LinkId),
+    /// A request waits for the person.
+    Show(Box<Prompt>),
+    /// A request needs no decision any more.
+    Withdraw(RequestId, Withdrawn),
+    /// Make this signature and report [`Input::Signed`].
+    Sign(SignJob),
+    /// A request was refused without asking: on which link, and why.
+    Refused(LinkId, Refusal),
+    /// Store the pins before anything that follows.
+    StorePins,
+    /// Remove this pairing from what is stored.
+    Forget(LinkId),
+}
+
+/// Why a request left the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withdrawn {
+    /// It was approved and signed.
+    Signed,
+    /// It was refused.
+    Refused(Refusal),
+    /// The client is gone.
+    Cancelled,
+    /// The connection to the agent broke.
+    Disconnected,
+}
+
+/// A signature to be made for an approval (I3). Only the signer makes one.
+#[derive(Debug)]
+pub struct SignJob {
+    request: RequestId,
+    identity: Identity,
+    flags: SignFlags,
+    bytes: Vec<u8>,
+}
+
+impl SignJob {
+    /// The request it answers.
+    pub const fn request(&self) -> RequestId {
+        self.request
+    }
+
+    /// The identity to sign with.
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Flags of the request, for RSA keys.
+    pub const fn flags(&self) -> SignFlags {
+        self.flags
+    }
+
+    /// The bytes to sign.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[derive(Debug)]
+struct Waiting {
+    link: LinkId,
+    digest: [u8; 32],
+    asked: Asked,
+    prompt: Prompt,
+    stage: Stage,
+}
+
+impl Waiting {
+    const fn is_undecided(&self) -> bool {
+        matches!(self.stage, Stage::AwaitingDecision)
+    }
+}
+
+#[derive(Debug)]
+enum Stage {
+    AwaitingDecision,
+    AwaitingSignature { name: Option<PinName> },
+}
+
+#[derive(Debug)]
+struct Answered {
+    request: RequestId,
+    digest: [u8; 32],
+    answer: ToAgent,
+}
+
+impl Signer {
+    /// A signer with what it has stored; `hello` says who it is.
+    pub fn new(
+        hello: Hello,
+        settings: Settings,
+        identities: Identities,
+        pins: Pins,
+        agents: Vec<AgentRecord>,
+    ) -> Self {
+        let lines = agents.into_iter().map(|record| (record.id(), Line::new(record))).collect();
+        Self {
+            hello,
+            settings,
+            identities,
+            pins,
+            lines,
+            waiting: BTreeMap::new(),
+            answered: VecDeque::new(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Takes one input.
+    pub fn handle(&mut self, input: Input, verifier: &dyn Verifier, now: Now) {
+        match input {
+            Input::Paired(record) => {
+                self.lines.insert(record.id(), Line::new(*record));
+            }
+            Input::Met(link, entropy) => self.met(link, entropy),
+            Input::Frame(link, frame, random) => self.frame(link, &frame, random, verifier, now),
+            Input::Left(link) => self.left(link),
+            Input::Decided(request, decision) => self.decided(request, decision, now),
+            Input::Signed(request, signature) => self.signed(request, signature, verifier, now),
+            Input::Identities(identities) => self.replace_identities(identities),
+            Input::Pins(pins) => self.pins = pins,
+            Input::Unpair(link) => self.unpair(link),
+            Input::Close => self.close(),
+            Input::Tick => {}
+        }
+        self.expire(now);
+    }
+
+    /// Gives the next output until there is none.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Input::Tick`] is due, in milliseconds of [`Now::uptime`].
+    pub fn deadline(&self) -> Option<u64> {
+        self.waiting.values().map(|waiting| waiting.prompt.deadline).min()
+    }
+
+    /// The pins as they are, to store them.
+    pub const fn pins(&self) -> &Pins {
+        &self.pins
+    }
+
+    /// The paired agents, and whether each is connected.
+    pub fn agents(&self) -> impl Iterator<Item = (&AgentRecord, bool)> {
+        self.lines.values().map(|line| (&line.record, line.is_open()))
+    }
+
+    fn met(&mut self, link: LinkId, entropy: Entropy) {
+        self.left(link);
+        let Some(line) = self.lines.get_mut(&link) else { return };
+        let output = match line.call(&self.hello, entropy) {
+            Ok(message) => Output::Send(link, message),
+            Err(Spoilt) => Output::Restart(link),
+        };
+        self.outputs.push_back(output);
+    }
+
+    fn frame(
+        &mut self,
+        link: LinkId,
+        frame: &[u8],
+        random: [u8; 4],
+        verifier: &dyn Verifier,
+        now: Now,
+    ) {
+        let Some(line) = self.lines.get_mut(&link) else { return };
+        match line.hear(frame) {
+            Err(Spoilt) => {
+                self.left(link);
+                self.outputs.push_back(Output::Restart(link));
+            }
+            Ok(Heard::Opened) => {
+                let announced = ToAgent::Identities(self.identities.announced());
+                self.outputs.push_back(Output::Opened(link));
+                self.say(link, &announced);
+            }
+            Ok(Heard::Message(ToSigner::Sign(request))) => {
+                self.asked(link, &request, Number::pick(random), verifier, now);
+            }
+            Ok(Heard::Message(ToSigner::Cancel(request))) => self.cancel(link, request),
+            Ok(Heard::Message(ToSigner::Unpaired)) => self.forget(link),
+        }
+    }
+
+    fn asked(
+        &mut self,
+        link: LinkId,
+        request: &SignRequest,
+        number: Number,
+        verifier: &dyn Verifier,
+        now: Now,
+    ) {
+        let digest = digest(link, request);
+        if let Some(earlier) = self.answered.iter().find(|one| one.request == request.id) {
+            let answer = if earlier.digest == digest {
+                earlier.answer.clone()
+            } else {
+                ToAgent::Refused(request.id, Refusal::Replayed)
+            };
+            self.say(link, &answer);
+            return;
+        }
+        let waiting_here = self.waiting.values().filter(|waiting| waiting.link == link).count();
+        let checked = if self.waiting.contains_key(&request.id) {
+            Err(Refusal::Replayed)
+        } else if waiting_here >= MAX_WAITING {
+            Err(Refusal::TooMany)
+        } else {
+            Asked::check(request, &self.identities, &self.settings, verifier)
+        };
+        let asked = match checked {
+            Ok(asked) => asked,
+            Err(refusal) => {
+                self.outputs.push_back(Output::Refused(link, refusal));
+                self.say(link, &ToAgent::Refused(request.id, refusal));
+                return;
+            }
+        };
+        let Some(line) = self.lines.get(&link) else { return };
+        let wait = u64::from(request.wait_ms).min(MAX_SINCE_CONNECT_MS);
+        let deadline = now.uptime.saturating_add(wait);
+        let origin = (link, &line.record.name);
+        let prompt = asked.prompt(request, origin, &self.pins, number, deadline);
+        self.say(link, &ToAgent::Received(request.id));
+        if let Some(number) = prompt.number {
+            self.say(link, &ToAgent::ShowNumber(request.id, number));
+        }
+        self.outputs.push_back(Output::Show(Box::new(prompt.clone())));
+        let waiting = Waiting { link, digest, asked, prompt, stage: Stage::AwaitingDecision };
+        self.waiting.insert(request.id, waiting);
+    }
+
+    fn cancel(&mut self, link: LinkId, request: RequestId) {
+        if self.waiting.get(&request).is_some_and(|waiting| waiting.link == link) {
+            let spent = ToAgent::Refused(request, Refusal::Replayed);
+            self.settle(request, spent, Withdrawn::Cancelled);
+        }
+    }
+
+    fn decided(&mut self, request: RequestId, decision: Decision, now: Now) {
+        let Some(waiting) = self.waiting.get_mut(&request) else { return };
+        if !waiting.is_undecided() {
+            return;
+        }
+        let Decision::Approve { number, name } = decision else {
+            self.refuse(request, Refusal::Denied);
+            return;
+        };
+        if now.uptime >= waiting.prompt.deadline {
+            self.refuse(request, Refusal::TimedOut);
+        } else if waiting.prompt.is_blocked() {
+            self.refuse(request, Refusal::HostKeyChanged);
+        } else if waiting.prompt.number.is_some() && waiting.prompt.number != number {
+            self.refuse(request, Refusal::WrongNumber);
+        } else {
+            waiting.stage = Stage::AwaitingSignature { name };
+            self.outputs.push_back(Output::Sign(SignJob {
+                request,
+                identity: waiting.asked.identity().clone(),
+                flags: waiting.asked.flags(),
+                bytes: waiting.asked.bytes().to_vec(),
+            }));
+        }
+    }
+
+    fn signed(
+        &mut self,
+        request: RequestId,
+        signature: Option<Vec<u8>>,
+        verifier: &dyn Verifier,
+        now: Now,
+    ) {
+        let Some(waiting) = self.waiting.get(&request) else { return };
+        let Stage::AwaitingSignature { name } = &waiting.stage else { return };
+        if now.uptime >= waiting.prompt.deadline {
+            self.refuse(request, Refusal::TimedOut);
+            return;
+        }
+        let asked = &waiting.asked;
+        let verified = signature.and_then(|candidate| {
+            VerifiedSignature::check(verifier, &asked.identity().key, asked.bytes(), candidate).ok()
+        });
+        let Some(verified) = verified else {
+            self.refuse(request, Refusal::KeyFailed);
+            return;
+        };
+        if asked.destination().level().is_verified()
+            && let Some(host_key) = asked.destination().host_key()
+        {
+            self.pins.approved(host_key, name.as_ref(), now.wall);
+            self.outputs.push_back(Output::StorePins);
+        }
+        let answer = ToAgent::Signed(request, ByteVec::from(verified.blob().to_vec()));
+        self.answer(request, answer, Withdrawn::Signed);
+    }
+
+    fn replace_identities(&mut self, identities: Identities) {
+        self.identities = identities;
+        let gone: Vec<_> = self
+            .waiting
+            .iter()
+            .filter(|(_, waiting)| {
+                self.identities.enabled(&waiting.asked.identity().key).is_none()
+            })
+            .map(|(request, _)| *request)
+            .collect();
+        for request in gone {
+            self.refuse(request, Refusal::NoSuchIdentity);
+        }
+        let announced = ToAgent::Identities(self.identities.announced());
+        let links: Vec<_> = self.lines.keys().copied().collect();
+        for link in links {
+            self.say(link, &announced);
+        }
+    }
+
+    fn unpair(&mut self, link: LinkId) {
+        self.say(link, &ToAgent::Unpaired);
+        self.forget(link);
+    }
+
+    fn forget(&mut self, link: LinkId) {
+        self.left(link);
+        if self.lines.remove(&link).is_some() {
+            self.outputs.push_back(Output::Forget(link));
+        }
+    }
+
+    fn left(&mut self, link: LinkId) {
+        if let Some(line) = self.lines.get_mut(&link) {
+            line.hang_up();
+        }
+        let gone: Vec<_> = self
+            .waiting
+            .iter()
+            .filter(|(_, waiting)| waiting.link == link && waiting.is_undecided())
+            .map(|(request, _)| *request)
+            .collect();
+        for request in gone {
+            self.waiting.remove(&request);
+            self.outputs.push_back(Output::Withdraw(request, Withdrawn::Disconnected));
+        }
+    }
+
+    fn close(&mut self) {
+        let all: Vec<_> = self.waiting.keys().copied().collect();
+        for request in all {
+            self.refuse(request, Refusal::Closed);
+        }
+    }
+
+    fn expire(&mut self, now: Now) {
+        let late: Vec<_> = self
+            .waiting
+            .iter()
+            .filter(|(_, waiting)| now.uptime >= waiting.prompt.deadline)
+            .map(|(request, _)| *request)
+            .collect();
+        for request in late {
+            self.refuse(request, Refusal::TimedOut);
+        }
+    }
+
+    fn refuse(&mut self, request: RequestId, refusal: Refusal) {
+        let answer = ToAgent::Refused(request, refusal);
+        self.answer(request, answer, Withdrawn::Refused(refusal));
+    }
+
+    fn answer(&mut self, request: RequestId, answer: ToAgent, withdrawn: Withdrawn) {
+        if let Some(link) = self.waiting.get(&request).map(|waiting| waiting.link) {
+            self.say(link, &answer);
+        }
+        self.settle(request, answer, withdrawn);
+    }
+
+    /// Takes a request off the list and keeps its answer.
+    fn settle(&mut self, request: RequestId, answer: ToAgent, withdrawn: Withdrawn) {
+        let Some(waiting) = self.waiting.remove(&request) else { return };
+        self.outputs.push_back(Output::Withdraw(request, withdrawn));
+        if self.answered.len() >= MAX_ANSWERED {
+            self.answered.pop_front();
+        }
+        self.answered.push_back(Answered { request, digest: waiting.digest, answer });
+    }
+
+    fn say(&mut self, link: LinkId, message: &ToAgent) {
+        let Some(line) = self.lines.get_mut(&link) else { return };
+        if !line.is_open() {
+            return;
+        }
+        let output = match line.say(message) {
+            Some(frame) => Output::Send(link, frame),
+            None => Output::Restart(link),
+        };
+        self.outputs.push_back(output);
+    }
+}
+
+/// Tells whether a request asked again is the same one. The wait shrinks between the two, so it
+/// does not count.
+fn digest(link: LinkId, request: &SignRequest) -> [u8; 32] {
+    use alloc::string::ToString as _;
+    let same = SignRequest { wait_ms: 0, ..request.clone() };
+    Sha256::new()
+        .chain_update(link.to_string())
+        .chain_update(ToSigner::Sign(same).to_bytes())
+        .finalize()
+        .into()
+}
