@@ -76,7 +76,7 @@ pub(crate) fn channels() -> (Channel, Channel) {
     (linked.signer, linked.agent)
 }
 
-/// Every single-bit change of `bytes`, one bit for each byte position, all eight bits in turn.
+/// `bytes` with one bit changed, at each byte position in turn.
 pub(crate) fn one_bit_changed(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
     (0..bytes.len()).map(|position| {
         let mut changed = bytes.to_vec();
