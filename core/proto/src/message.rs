@@ -11,7 +11,7 @@ use crate::wire::Malformed;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use minicbor::bytes::ByteVec;
+use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
 /// The version of these messages. Ends of different versions do not talk; the older one must update.
@@ -77,9 +77,12 @@ pub struct Hello {
     /// Program and version, for people.
     #[n(3)]
     pub software: String,
+    /// What the signer promises to reveal, in its pairing handshake and nowhere else.
+    #[n(4)]
+    pub commitment: Option<ByteArray<32>>,
 }
 
-/// The last steps of a pairing, both directions.
+/// The steps of a pairing after its handshake, both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum PairingStep {
     /// The person on this side says the codes are the same.
@@ -91,6 +94,9 @@ pub enum PairingStep {
     /// This side has stored the pairing.
     #[n(2)]
     Stored,
+    /// The nonce behind [`Hello::commitment`]; the signer's first frame, before the codes are shown.
+    #[n(3)]
+    Reveal(#[n(0)] ByteArray<32>),
 }
 
 /// From the agent to the signer.

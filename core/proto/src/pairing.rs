@@ -127,7 +127,7 @@ impl Agreement {
 
     /// Takes one event.
     pub fn handle(&mut self, event: Event) -> Turn {
-        use PairingStep::{Confirmed, Rejected, Stored};
+        use PairingStep::{Confirmed, Rejected, Reveal, Stored};
         let (stage, say, then) = match (self.0, event) {
             (Stage::BothOpen, Event::YesHere) => (Stage::OpenThere, Some(Confirmed), Then::Wait),
             (Stage::BothOpen, Event::There(Confirmed)) => (Stage::OpenHere, None, Then::Wait),
@@ -142,7 +142,10 @@ impl Agreement {
                     (Stage::Ended, None, Then::Failed(PairingFailed::RejectedThere))
                 }
                 Event::Left => (Stage::Ended, None, Then::Failed(PairingFailed::Gone)),
-                Event::YesHere | Event::There(Confirmed | Stored) | Event::StoredHere => {
+                // The nonce was revealed before anybody was asked; a second one is out of place.
+                Event::YesHere
+                | Event::There(Confirmed | Stored | Reveal(_))
+                | Event::StoredHere => {
                     (Stage::Ended, None, Then::Failed(PairingFailed::Confused))
                 }
             },
@@ -211,6 +214,18 @@ mod tests {
                 assert_eq!(agreement.handle(Event::YesHere).then, Then::Wait);
                 assert_eq!(agreement.handle(Event::There(Confirmed)).then, Then::Wait);
             }
+        }
+    }
+
+    #[test]
+    fn a_nonce_once_people_are_asked_ends_it() {
+        let reveal = Event::There(PairingStep::Reveal([7; 32].into()));
+        for before in [&[][..], &[Event::YesHere], &[Event::There(Confirmed)]] {
+            let mut agreement = Agreement::new();
+            for event in before {
+                agreement.handle(*event);
+            }
+            assert_eq!(agreement.handle(reveal).then, Then::Failed(PairingFailed::Confused));
         }
     }
 
