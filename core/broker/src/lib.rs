@@ -1,9 +1,29 @@
 //! The agent's mind: what happens to each request a client sends, and what survives a restart.
+//!
+//! A [`Conversation`] belongs to one client: frames, bindings, replies in order. What a conversation
+//! cannot answer alone goes to the one [`Broker`], which knows phones, identities and what waits.
+//! Neither holds an identity's private key; there is no type for one here (I1).
 #![no_std]
-#![warn(clippy::arithmetic_side_effects)]
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod broker;
+mod conversation;
+mod denial;
 pub mod known_hosts;
+mod lock;
+mod pairing;
+mod phone;
 pub mod ssh_argv;
+mod status;
+
+pub use broker::{Asked, Broker, Ended, Event, Input, Limits, Locked, Output, Shown};
+pub use conversation::{Answer, Ask, ClientId, Conversation, SignAsk, Step};
+pub use denial::Denial;
+pub use lock::{Job, Passphrase, Salt, Stretched, stretch};
+pub use pairing::{Fresh, Pairing, PairingInput, PairingOutput};
+pub use phone::{PhoneRecord, RecordDamaged};
+pub use status::{PhoneStatus, Reach, Status, Waiting};
+pub use vmux_link::{Entropy, LinkId, Offer, OfferRejected, ShortCode};
+pub use vmux_proto::pairing::PairingFailed;

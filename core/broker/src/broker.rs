@@ -1,0 +1,693 @@
+//! The agent's one state machine: phones, identities, and the requests that wait for a person.
+use crate::conversation::{Answer, Ask, ClientId, SignAsk};
+use crate::denial::Denial;
+use crate::known_hosts::Verdict;
+use crate::lock::{Job, Lock, Passphrase, Salt, Stretched};
+use crate::phone::{Heard, Phone, PhoneRecord, Spoilt, understood};
+use crate::status::{PhoneStatus, Reach, Status, Waiting};
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use minicbor::bytes::ByteVec;
+use vmux_link::{Entropy, LinkId, MAX_MESSAGE};
+use vmux_proto::key::PublicKey;
+use vmux_proto::limits::{DEFAULT_WAIT_MS, MAX_SINCE_CONNECT_MS};
+use vmux_proto::message::{
+    Hello, Message as _, Number, Reported, RequestId, SignRequest, ToAgent, ToSigner,
+};
+use vmux_proto::payload::Payload;
+use vmux_proto::signature::{VerifiedSignature, Verifier};
+use vmux_proto::{Now, Untrusted};
+
+/// The agent's state machine. See the crate's documentation.
+#[derive(Debug)]
+pub struct Broker {
+    hello: Hello,
+    limits: Limits,
+    phones: Vec<Phone>,
+    relays_down: BTreeSet<LinkId>,
+    pending: BTreeMap<RequestId, Pending>,
+    lock: Lock,
+    attempts: VecDeque<Attempt>,
+    stretching: bool,
+    outputs: VecDeque<Output>,
+}
+
+/// What the configuration sets.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long a person has, in milliseconds.
+    pub wait_ms: u64,
+    /// How long a request waits for a phone that is not connected, in milliseconds.
+    pub reach_ms: u64,
+    /// Requests that may wait at a time.
+    pub pending: usize,
+}
+
+impl Default for Limits {
+    /// One minute for the person, less than a second for the phone, 64 requests.
+    fn default() -> Self {
+        Self { wait_ms: DEFAULT_WAIT_MS, reach_ms: 900, pending: 64 }
+    }
+}
+
+/// What happens to the broker.
+#[derive(Debug)]
+pub enum Input {
+    /// A client asks; see [`Asked`].
+    Ask(Asked),
+    /// A client hung up.
+    Gone(ClientId),
+    /// The work of [`Output::Stretch`] is done; `None` if memory was short.
+    Stretched(ClientId, Job, Option<Stretched>),
+    /// A phone was paired.
+    Paired(Box<PhoneRecord>),
+    /// The phone of this link is at the mailbox.
+    Met(LinkId),
+    /// A frame from the phone; fresh bytes, used if it begins a handshake.
+    Frame(LinkId, Vec<u8>, Entropy),
+    /// The phone of this link left the mailbox.
+    Left(LinkId),
+    /// The relay of this link cannot be reached.
+    RelayDown(LinkId),
+    /// The relay of this link is reached.
+    RelayUp(LinkId),
+    /// The person ends a pairing.
+    Unpair(LinkId),
+    /// Time passed.
+    Tick,
+}
+
+/// A client's question with what the edge found out about the client.
+#[derive(Debug)]
+pub struct Asked {
+    /// Who asks.
+    pub client: ClientId,
+    /// When it connected, in milliseconds of uptime.
+    pub connected: u64,
+    /// What it asks.
+    pub ask: Ask,
+    /// Fresh bytes: the id of a sign request, the salt of a lock.
+    pub random: [u8; 16],
+    /// What is known of the client; for sign requests.
+    pub reported: Reported,
+    /// What `known_hosts` says of the host key; for sign requests that have one.
+    pub known_hosts: Option<Verdict>,
+}
+
+/// What the broker wants done, in this order.
+#[derive(Debug)]
+pub enum Output {
+    /// Answer a client.
+    Answer(ClientId, Answer),
+    /// Send this frame on this link.
+    Send(LinkId, Vec<u8>),
+    /// Close the connection of this link and connect anew.
+    Restart(LinkId),
+    /// Hold a connection to the mailbox of this new link.
+    Connect(LinkId),
+    /// Let go of this link: the pairing is over.
+    Disconnect(LinkId),
+    /// Store [`Broker::phones_to_bytes`] before anything that follows.
+    Store,
+    /// Stretch this passphrase on a thread of its own, then report [`Input::Stretched`].
+    Stretch(ClientId, Passphrase, Job),
+    /// Something the person may want to see.
+    Event(Event),
+}
+
+/// Something the person may want to see, in a terminal, a log or both.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A request waits for the phone.
+    Asked(Shown),
+    /// The request is on the phone's screen.
+    Received(Shown),
+    /// The phone wants this number typed.
+    Number(Shown, Number),
+    /// The request has ended.
+    Ended(Shown, Ended),
+    /// A request was refused without asking a phone.
+    Refused(ClientId, Denial),
+    /// A phone connected.
+    Connected(LinkId, Untrusted),
+    /// A phone left.
+    Away(LinkId, Untrusted),
+    /// A phone was paired.
+    Paired(LinkId, Untrusted),
+    /// A pairing ended.
+    Unpaired(LinkId, Untrusted),
+    /// A phone's identities changed; how many it offers.
+    Identities(LinkId, usize),
+    /// The agent was locked or unlocked.
+    Locked(Locked),
+}
+
+/// What became of a locking attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Locked {
+    /// The agent is locked.
+    Locked,
+    /// The agent is unlocked.
+    Unlocked,
+    /// A wrong passphrase.
+    WrongPassphrase,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The client has its signature.
+    Signed,
+    /// The client has a failure.
+    Denied(Denial),
+}
+
+/// A request as people see it.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// Who asked.
+    pub client: ClientId,
+    /// The request.
+    pub waiting: Waiting,
+}
+
+#[derive(Debug)]
+struct Pending {
+    client: ClientId,
+    link: LinkId,
+    key: PublicKey,
+    request: SignRequest,
+    shown: Waiting,
+    /// Set while the phone is not connected: when to give up on it.
+    give_up: Option<u64>,
+}
+
+/// An attempt to lock or unlock. They are made one after another, so that many at once gain nothing
+/// over the pause that follows a wrong passphrase.
+#[derive(Debug)]
+struct Attempt {
+    client: ClientId,
+    passphrase: Passphrase,
+    /// The salt, if this is to lock.
+    salt: Option<Salt>,
+}
+
+impl Broker {
+    /// A broker with what it has stored; `hello` says who this agent is.
+    pub fn new(hello: Hello, limits: Limits, phones: Vec<PhoneRecord>) -> Self {
+        Self {
+            hello,
+            limits,
+            phones: phones.into_iter().map(Phone::new).collect(),
+            relays_down: BTreeSet::new(),
+            pending: BTreeMap::new(),
+            lock: Lock::default(),
+            attempts: VecDeque::new(),
+            stretching: false,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Takes one input.
+    pub fn handle(&mut self, input: Input, verifier: &dyn Verifier, now: Now) {
+        match input {
+            Input::Ask(asked) => self.asked(asked, now),
+            Input::Gone(client) => self.gone(client),
+            Input::Stretched(client, job, tag) => self.stretched(client, job, tag, now),
+            Input::Paired(record) => self.paired(*record),
+            Input::Met(link) => {
+                self.relays_down.remove(&link);
+                self.with_phone(link, Phone::met);
+            }
+            Input::Frame(link, frame, entropy) => {
+                self.frame(link, &frame, entropy, verifier, now);
+            }
+            Input::Left(link) => self.left(link, now),
+            Input::RelayDown(link) => {
+                self.left(link, now);
+                self.relays_down.insert(link);
+            }
+            Input::RelayUp(link) => {
+                self.relays_down.remove(&link);
+            }
+            Input::Unpair(link) => self.unpair(link),
+            Input::Tick => {}
+        }
+        self.expire(now);
+        self.attempt(now);
+    }
+
+    /// Gives the next output until there is none.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Input::Tick`] is due, in milliseconds of [`Now::uptime`].
+    pub fn deadline(&self) -> Option<u64> {
+        let requests = self.pending.values().map(Pending::ends);
+        let attempt = self.attempts.front().filter(|_| !self.stretching);
+        requests.chain(attempt.map(|_| self.lock.not_before())).min()
+    }
+
+    /// All paired phones, for the state file; holds the links' secrets.
+    pub fn phones_to_bytes(&self) -> zeroize::Zeroizing<Vec<u8>> {
+        PhoneRecord::list_to_bytes(self.phones.iter().map(|phone| &phone.record))
+    }
+
+    /// The paired phones' records.
+    pub fn phones(&self) -> impl Iterator<Item = &PhoneRecord> {
+        self.phones.iter().map(|phone| &phone.record)
+    }
+
+    /// The agent at this moment.
+    pub fn status(&self) -> Status {
+        let phones = self.phones.iter().map(|phone| {
+            let record = &phone.record;
+            PhoneStatus {
+                id: record.id(),
+                name: record.name.clone(),
+                kind: record.kind.clone(),
+                relay: record.relay.clone(),
+                paired: record.paired,
+                seen: record.seen,
+                reach: if phone.is_open() {
+                    Reach::Connected
+                } else if self.relays_down.contains(&record.id()) {
+                    Reach::NoRelay
+                } else {
+                    Reach::Away
+                },
+                identities: record.identities.clone(),
+            }
+        });
+        let mut waiting: Vec<_> =
+            self.pending.values().map(|pending| pending.shown.clone()).collect();
+        waiting.sort_by_key(|one| one.deadline);
+        Status { locked: self.lock.is_locked(), phones: phones.collect(), waiting }
+    }
+
+    fn asked(&mut self, asked: Asked, now: Now) {
+        let client = asked.client;
+        match asked.ask {
+            Ask::Identities => {
+                let identities =
+                    if self.lock.is_locked() { Vec::new() } else { self.identities() };
+                self.answer(client, Answer::Identities(identities));
+            }
+            Ask::Sign(ref ask) => {
+                if let Err(denial) = self.sign(&asked, ask, now) {
+                    self.outputs.push_back(Output::Event(Event::Refused(client, denial)));
+                    self.answer(client, Answer::Failure);
+                }
+            }
+            Ask::Lock(passphrase) if self.lock.is_locked() || passphrase.is_empty() => {
+                self.answer(client, Answer::Failure);
+            }
+            Ask::Lock(passphrase) => {
+                let salt = Some(Salt(asked.random));
+                self.attempts.push_back(Attempt { client, passphrase, salt });
+            }
+            Ask::Unlock(passphrase) if self.lock.is_locked() => {
+                self.attempts.push_back(Attempt { client, passphrase, salt: None });
+            }
+            Ask::Unlock(_) => self.answer(client, Answer::Failure),
+            // There is no session material yet that could be dropped; RFC 9987 section 5.4 wants
+            // this honoured whatever the policy, also while locked.
+            Ask::RemoveAll => self.answer(client, Answer::Success),
+            Ask::Remove => self.answer(client, Answer::Failure),
+        }
+    }
+
+    /// Certificates aside, what every client is shown: phones in the order of their pairing.
+    fn identities(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut listed: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+        for (key, label) in self.phones.iter().flat_map(|phone| &phone.record.identities) {
+            if !listed.iter().any(|(blob, _)| blob == key.blob()) {
+                // Escaped: the label ends up in somebody's terminal.
+                listed.push((key.blob().to_vec(), format!("{label}").into_bytes()));
+            }
+        }
+        listed
+    }
+
+    fn sign(&mut self, asked: &Asked, ask: &SignAsk, now: Now) -> Result<(), Denial> {
+        if self.lock.is_locked() {
+            return Err(Denial::Locked);
+        }
+        if matches!(asked.known_hosts, Some(Verdict::Revoked)) {
+            return Err(Denial::HostKeyRevoked);
+        }
+        if self.pending.len() >= self.limits.pending {
+            return Err(Denial::TooMany);
+        }
+        // Where two phones hold the same key, the connected one is asked.
+        let holders = self.phones.iter().filter(|phone| phone.offers(&ask.key));
+        let phone = holders.max_by_key(|phone| phone.is_open()).ok_or(Denial::NoSuchIdentity)?;
+        let link = phone.record.id();
+        let held = phone.record.identities.iter().find(|(key, _)| key.same_key(&ask.key));
+        let (key, label) = held.ok_or(Denial::NoSuchIdentity)?.clone();
+        let oldest = asked.connected.saturating_add(MAX_SINCE_CONNECT_MS);
+        let deadline = now.uptime.saturating_add(self.limits.wait_ms).min(oldest);
+        let request = request(asked, ask)?;
+        let shown = Waiting {
+            id: request.id,
+            phone: phone.record.name.clone(),
+            identity: label,
+            what: describe(&ask.payload),
+            level: ask.destination.level(),
+            host_key: ask.destination.host_key().cloned(),
+            hops: ask.destination.hops().to_vec(),
+            number: None,
+            deadline,
+            reported: asked.reported.clone(),
+        };
+        let give_up = now.uptime.saturating_add(self.limits.reach_ms);
+        let pending = Pending {
+            client: asked.client,
+            link,
+            key,
+            request,
+            shown,
+            give_up: Some(give_up),
+        };
+        let id = pending.request.id;
+        self.outputs.push_back(Output::Event(Event::Asked(pending.shown())));
+        self.pending.insert(id, pending);
+        self.send(id, now);
+        Ok(())
+    }
+
+    /// Sends a pending request, if its phone has a channel.
+    fn send(&mut self, id: RequestId, now: Now) {
+        let Some(pending) = self.pending.get_mut(&id) else { return };
+        let link = pending.link;
+        let Some(phone) = self.phones.iter_mut().find(|phone| phone.record.id() == link) else {
+            return;
+        };
+        if !phone.has_channel() {
+            return;
+        }
+        if phone.is_open() {
+            pending.give_up = None;
+        }
+        let left = pending.shown.deadline.saturating_sub(now.uptime);
+        pending.request.wait_ms = u32::try_from(left).unwrap_or(u32::MAX);
+        let output = match phone.say(&ToSigner::Sign(pending.request.clone())) {
+            Some(frame) => Output::Send(link, frame),
+            None => Output::Restart(link),
+        };
+        self.outputs.push_back(output);
+    }
+
+    fn gone(&mut self, client: ClientId) {
+        self.attempts.retain(|attempt| attempt.client != client);
+        for id in self.pending_where(|pending| pending.client == client) {
+            self.cancel(id, Denial::Cancelled);
+        }
+    }
+
+    fn frame(
+        &mut self,
+        link: LinkId,
+        frame: &[u8],
+        entropy: Entropy,
+        verifier: &dyn Verifier,
+        now: Now,
+    ) {
+        let hello = self.hello.clone();
+        let Some(phone) = self.phones.iter_mut().find(|phone| phone.record.id() == link) else {
+            return;
+        };
+        let was_open = phone.is_open();
+        match phone.hear(frame, &hello, entropy) {
+            Err(Spoilt) => {
+                self.left(link, now);
+                self.outputs.push_back(Output::Restart(link));
+            }
+            Ok(Heard::Answered(message)) => {
+                self.outputs.push_back(Output::Send(link, message));
+                for id in self.pending_where(|pending| pending.link == link) {
+                    self.send(id, now);
+                }
+            }
+            Ok(Heard::Message(message)) => {
+                if !was_open {
+                    self.opened(link, now);
+                }
+                self.said(link, message, verifier);
+            }
+        }
+    }
+
+    /// The phone has shown that it is there.
+    fn opened(&mut self, link: LinkId, now: Now) {
+        self.with_phone(link, |phone| phone.record.seen = now.wall);
+        for pending in self.pending.values_mut().filter(|pending| pending.link == link) {
+            pending.give_up = None;
+        }
+        let name = self.name(link);
+        self.outputs.push_back(Output::Event(Event::Connected(link, name)));
+        self.outputs.push_back(Output::Store);
+    }
+
+    fn said(&mut self, link: LinkId, message: ToAgent, verifier: &dyn Verifier) {
+        match message {
+            ToAgent::Identities(identities) => {
+                let identities = understood(identities);
+                let count = identities.len();
+                self.with_phone(link, |phone| phone.record.identities = identities);
+                self.outputs.push_back(Output::Store);
+                self.outputs.push_back(Output::Event(Event::Identities(link, count)));
+            }
+            ToAgent::Received(id) => {
+                if let Some(shown) = self.of_link(link, id).map(|pending| pending.shown()) {
+                    self.outputs.push_back(Output::Event(Event::Received(shown)));
+                }
+            }
+            ToAgent::ShowNumber(id, number) => {
+                if let Some(pending) = self.of_link(link, id) {
+                    pending.shown.number = Some(number);
+                    let shown = pending.shown();
+                    self.outputs.push_back(Output::Event(Event::Number(shown, number)));
+                }
+            }
+            ToAgent::Signed(id, candidate) => self.signed(link, id, candidate.into(), verifier),
+            ToAgent::Refused(id, refusal) => {
+                if self.of_link(link, id).is_some() {
+                    self.end(id, Err(Denial::Phone(refusal)));
+                }
+            }
+            ToAgent::Unpaired => self.forget(link),
+        }
+    }
+
+    fn signed(&mut self, link: LinkId, id: RequestId, candidate: Vec<u8>, verifier: &dyn Verifier) {
+        let Some(pending) = self.of_link(link, id) else { return };
+        let bytes = &pending.request.payload;
+        let outcome = VerifiedSignature::check(verifier, &pending.key, bytes, candidate)
+            .map_err(|_| Denial::BadAnswer);
+        self.end(id, outcome);
+    }
+
+    fn of_link(&mut self, link: LinkId, id: RequestId) -> Option<&mut Pending> {
+        // A phone speaks for its own requests alone.
+        self.pending.get_mut(&id).filter(|pending| pending.link == link)
+    }
+
+    fn left(&mut self, link: LinkId, now: Now) {
+        let was_open = self.phone(link).is_some_and(Phone::is_open);
+        self.with_phone(link, |phone| {
+            phone.left();
+            if was_open {
+                phone.record.seen = now.wall;
+            }
+        });
+        let give_up = now.uptime.saturating_add(self.limits.reach_ms);
+        for pending in self.pending.values_mut().filter(|pending| pending.link == link) {
+            pending.give_up = pending.give_up.or(Some(give_up));
+        }
+        if was_open {
+            let name = self.name(link);
+            self.outputs.push_back(Output::Event(Event::Away(link, name)));
+        }
+    }
+
+    fn paired(&mut self, record: PhoneRecord) {
+        let (link, name) = (record.id(), record.name.clone());
+        self.phones.push(Phone::new(record));
+        self.outputs.push_back(Output::Store);
+        self.outputs.push_back(Output::Connect(link));
+        self.outputs.push_back(Output::Event(Event::Paired(link, name)));
+    }
+
+    fn unpair(&mut self, link: LinkId) {
+        let said = self
+            .phones
+            .iter_mut()
+            .find(|phone| phone.record.id() == link)
+            .and_then(|phone| phone.say(&ToSigner::Unpaired));
+        if let Some(frame) = said {
+            self.outputs.push_back(Output::Send(link, frame));
+        }
+        self.forget(link);
+    }
+
+    fn forget(&mut self, link: LinkId) {
+        if self.phone(link).is_none() {
+            return;
+        }
+        let name = self.name(link);
+        self.phones.retain(|phone| phone.record.id() != link);
+        self.relays_down.remove(&link);
+        self.outputs.push_back(Output::Store);
+        for id in self.pending_where(|pending| pending.link == link) {
+            self.end(id, Err(Denial::Unpaired));
+        }
+        self.outputs.push_back(Output::Disconnect(link));
+        self.outputs.push_back(Output::Event(Event::Unpaired(link, name)));
+    }
+
+    fn expire(&mut self, now: Now) {
+        for id in self.pending_where(|pending| now.uptime >= pending.ends()) {
+            let late = |pending: &Pending| now.uptime >= pending.shown.deadline;
+            let timed_out = self.pending.get(&id).is_some_and(late);
+            self.cancel(id, if timed_out { Denial::TimedOut } else { Denial::Unreachable });
+        }
+    }
+
+    /// Ends a request and tells the phone to take it off the screen.
+    fn cancel(&mut self, id: RequestId, denial: Denial) {
+        if let Some(link) = self.pending.get(&id).map(|pending| pending.link) {
+            let phone = self.phones.iter_mut().find(|phone| phone.record.id() == link);
+            if let Some(frame) = phone.and_then(|phone| phone.say(&ToSigner::Cancel(id))) {
+                self.outputs.push_back(Output::Send(link, frame));
+            }
+        }
+        self.end(id, Err(denial));
+    }
+
+    fn end(&mut self, id: RequestId, outcome: Result<VerifiedSignature, Denial>) {
+        let Some(pending) = self.pending.remove(&id) else { return };
+        let ended = match &outcome {
+            Ok(_) => Ended::Signed,
+            Err(denial) => Ended::Denied(*denial),
+        };
+        self.outputs.push_back(Output::Event(Event::Ended(pending.shown(), ended)));
+        let answer = outcome.map_or(Answer::Failure, Answer::Signature);
+        self.answer(pending.client, answer);
+    }
+
+    /// Starts the next attempt to lock or unlock, if its time has come.
+    fn attempt(&mut self, now: Now) {
+        while !self.stretching && now.uptime >= self.lock.not_before() {
+            let Some(Attempt { client, passphrase, salt }) = self.attempts.pop_front() else {
+                return;
+            };
+            let job = match salt {
+                Some(salt) => Some(Job::Lock(salt)),
+                None => self.lock.salt().map(Job::Unlock),
+            };
+            match job {
+                Some(job) => {
+                    self.stretching = true;
+                    self.outputs.push_back(Output::Stretch(client, passphrase, job));
+                }
+                None => self.answer(client, Answer::Failure),
+            }
+        }
+    }
+
+    fn stretched(&mut self, client: ClientId, job: Job, tag: Option<Stretched>, now: Now) {
+        self.stretching = false;
+        let done = match (job, tag) {
+            (_, None) => None,
+            (Job::Lock(salt), Some(tag)) => self.lock.lock(salt, tag).then_some(Locked::Locked),
+            (Job::Unlock(salt), Some(tag)) => Some(if self.lock.unlock(salt, &tag, now) {
+                Locked::Unlocked
+            } else {
+                Locked::WrongPassphrase
+            }),
+        };
+        if done == Some(Locked::Locked) {
+            for id in self.pending_where(|_| true) {
+                self.cancel(id, Denial::Locked);
+            }
+        }
+        if let Some(done) = done {
+            self.outputs.push_back(Output::Event(Event::Locked(done)));
+        }
+        let answer = match done {
+            Some(Locked::Locked | Locked::Unlocked) => Answer::Success,
+            Some(Locked::WrongPassphrase) | None => Answer::Failure,
+        };
+        self.answer(client, answer);
+    }
+
+    fn answer(&mut self, client: ClientId, answer: Answer) {
+        self.outputs.push_back(Output::Answer(client, answer));
+    }
+
+    fn pending_where(&self, which: impl Fn(&Pending) -> bool) -> Vec<RequestId> {
+        self.pending.iter().filter(|(_, one)| which(one)).map(|(id, _)| *id).collect()
+    }
+
+    fn phone(&self, link: LinkId) -> Option<&Phone> {
+        self.phones.iter().find(|phone| phone.record.id() == link)
+    }
+
+    fn with_phone(&mut self, link: LinkId, change: impl FnOnce(&mut Phone)) {
+        if let Some(phone) = self.phones.iter_mut().find(|phone| phone.record.id() == link) {
+            change(phone);
+        }
+    }
+
+    fn name(&self, link: LinkId) -> Untrusted {
+        self.phone(link).map(|phone| phone.record.name.clone()).unwrap_or_default()
+    }
+}
+
+impl Pending {
+    fn shown(&self) -> Shown {
+        Shown { client: self.client, waiting: self.shown.clone() }
+    }
+
+    fn ends(&self) -> u64 {
+        self.give_up.unwrap_or(u64::MAX).min(self.shown.deadline)
+    }
+}
+
+/// Builds the message to the phone. Hints give way if the proofs need the room.
+fn request(asked: &Asked, ask: &SignAsk) -> Result<SignRequest, Denial> {
+    let mut request = SignRequest {
+        id: RequestId(asked.random),
+        key: ByteVec::from(ask.key.blob().to_vec()),
+        payload: ByteVec::from(ask.bytes.clone()),
+        flags: ask.flags.bits(),
+        chain: ask.chain.iter().cloned().map(ByteVec::from).collect(),
+        wait_ms: 0,
+        reported: asked.reported.clone(),
+    };
+    let fits = |request: &SignRequest| {
+        ToSigner::Sign(request.clone()).to_bytes().len().saturating_add(ROOM_FOR_WAIT) <= MAX_MESSAGE
+    };
+    if !fits(&request) {
+        request.reported = Reported::default();
+    }
+    if fits(&request) { Ok(request) } else { Err(Denial::TooLarge) }
+}
+
+/// A wait grows from one byte to five when it is filled in.
+const ROOM_FOR_WAIT: usize = 4;
+
+fn describe(payload: &Payload) -> String {
+    match payload {
+        Payload::Userauth(userauth) => format!("login as {}", userauth.user),
+        Payload::SshSig(signature) => {
+            format!("{} signature", Untrusted::new(&signature.namespace))
+        }
+        Payload::Certificate(_) => String::from("certificate"),
+    }
+}

@@ -1,0 +1,253 @@
+//! One paired phone: what is stored of it, and its link.
+use alloc::string::String;
+use alloc::vec::Vec;
+use minicbor::bytes::{ByteSlice, ByteVec};
+use minicbor::{Decode, Encode};
+use vmux_link::{Bond, Channel, Entropy, LinkId};
+use vmux_proto::Untrusted;
+use vmux_proto::key::PublicKey;
+use vmux_proto::limits::MAX_IDENTITIES;
+use vmux_proto::message::{Hello, Identity, Message as _, ToAgent, ToSigner, VERSION};
+use zeroize::{Zeroize as _, Zeroizing};
+
+/// Stored bytes that do not say what they should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the record is damaged")]
+pub struct RecordDamaged;
+
+/// What the agent stores of a phone.
+#[derive(Debug)]
+pub struct PhoneRecord {
+    /// What the phone called itself when it was paired.
+    pub name: Untrusted,
+    /// `terminal`, `web`.
+    pub kind: Untrusted,
+    /// Address of the relay where both meet.
+    pub relay: String,
+    /// When it was paired, in seconds since 1970.
+    pub paired: u64,
+    /// When it was last connected, in seconds since 1970.
+    pub seen: u64,
+    /// Its enabled identities as it last said: key and label. Listed while it is away.
+    pub identities: Vec<(PublicKey, Untrusted)>,
+    /// The link's keys.
+    pub bond: Bond,
+}
+
+impl PhoneRecord {
+    /// The link's name.
+    pub fn id(&self) -> LinkId {
+        self.bond.id()
+    }
+
+    /// For the state file; holds the links' secrets.
+    pub fn list_to_bytes<'a>(records: impl IntoIterator<Item = &'a Self>) -> Zeroizing<Vec<u8>> {
+        let mut stored: Vec<Stored> = records
+            .into_iter()
+            .map(|record| Stored {
+                name: record.name.raw().into(),
+                kind: record.kind.raw().into(),
+                relay: record.relay.clone(),
+                paired: record.paired,
+                seen: record.seen,
+                identities: record.announced(),
+                bond: ByteVec::from(record.bond.to_bytes().to_vec()),
+            })
+            .collect();
+        let mut bytes = Zeroizing::new(Vec::new());
+        if minicbor::encode(&stored, &mut *bytes).is_err() {
+            // Writing to memory cannot fail; an empty record is noticed at the next start.
+            bytes.clear();
+        }
+        for entry in &mut stored {
+            entry.bond.zeroize();
+        }
+        bytes
+    }
+
+    /// Reads what [`Self::list_to_bytes`] wrote.
+    pub fn list_from_bytes(bytes: &[u8]) -> Result<Vec<Self>, RecordDamaged> {
+        let mut decoder = minicbor::Decoder::new(bytes);
+        let stored: Vec<BorrowedStored<'_>> = decoder.decode().map_err(|_| RecordDamaged)?;
+        if decoder.position() != bytes.len() {
+            return Err(RecordDamaged);
+        }
+        stored
+            .into_iter()
+            .map(|entry| {
+                let bond = Bond::from_bytes(entry.bond).ok_or(RecordDamaged)?;
+                Ok(Self {
+                    name: Untrusted::new(entry.name),
+                    kind: Untrusted::new(entry.kind),
+                    relay: entry.relay.into(),
+                    paired: entry.paired,
+                    seen: entry.seen,
+                    identities: understood(entry.identities),
+                    bond,
+                })
+            })
+            .collect()
+    }
+
+    fn announced(&self) -> Vec<Identity> {
+        self.identities
+            .iter()
+            .map(|(key, label)| Identity {
+                key: ByteVec::from(key.blob().to_vec()),
+                label: label.raw().into(),
+            })
+            .collect()
+    }
+}
+
+/// Keys of a kind this agent does not know are left out; the phone may be newer.
+pub(crate) fn understood(identities: Vec<Identity>) -> Vec<(PublicKey, Untrusted)> {
+    identities
+        .into_iter()
+        .take(MAX_IDENTITIES)
+        .filter_map(|identity| {
+            let key = PublicKey::parse(&identity.key).ok()?;
+            Some((key, Untrusted::new(&identity.label)))
+        })
+        .collect()
+}
+
+#[derive(Encode)]
+struct Stored {
+    #[n(0)]
+    name: String,
+    #[n(1)]
+    kind: String,
+    #[n(2)]
+    relay: String,
+    #[n(3)]
+    paired: u64,
+    #[n(4)]
+    seen: u64,
+    #[n(5)]
+    identities: Vec<Identity>,
+    #[n(6)]
+    bond: ByteVec,
+}
+
+/// Borrows, so that reading leaves no copy of the secrets behind.
+#[derive(Decode)]
+struct BorrowedStored<'b> {
+    #[b(0)]
+    name: &'b str,
+    #[b(1)]
+    kind: &'b str,
+    #[b(2)]
+    relay: &'b str,
+    #[n(3)]
+    paired: u64,
+    #[n(4)]
+    seen: u64,
+    #[n(5)]
+    identities: Vec<Identity>,
+    #[b(6)]
+    bond: &'b ByteSlice,
+}
+
+/// A phone and the state of its link.
+#[derive(Debug)]
+pub(crate) struct Phone {
+    pub(crate) record: PhoneRecord,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Not at the mailbox.
+    Away,
+    /// At the mailbox; its first handshake message is due.
+    AwaitingCall,
+    /// The handshake is done, but its first message may be a recording: only a frame that opens
+    /// shows that the phone is there.
+    Unproven(Channel),
+    /// There.
+    Open(Channel),
+}
+
+/// What a frame turned out to be.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// The handshake is done; send this.
+    Answered(Vec<u8>),
+    /// A message.
+    Message(ToAgent),
+}
+
+/// The meeting is spoilt; the connection must begin anew.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spoilt;
+
+impl Phone {
+    pub(crate) const fn new(record: PhoneRecord) -> Self {
+        Self { record, state: State::Away }
+    }
+
+    pub(crate) fn met(&mut self) {
+        self.state = State::AwaitingCall;
+    }
+
+    pub(crate) fn left(&mut self) {
+        self.state = State::Away;
+    }
+
+    /// Takes a frame; `entropy` is used if it is the first of a handshake. After an error the phone
+    /// is away.
+    pub(crate) fn hear(
+        &mut self,
+        frame: &[u8],
+        hello: &Hello,
+        entropy: Entropy,
+    ) -> Result<Heard, Spoilt> {
+        match core::mem::replace(&mut self.state, State::Away) {
+            State::Away => Err(Spoilt),
+            State::AwaitingCall => {
+                let (channel, met, message) = self
+                    .record
+                    .bond
+                    .answer(entropy, frame, &hello.to_bytes())
+                    .map_err(|_| Spoilt)?;
+                let theirs = Hello::from_bytes(&met.payload).map_err(|_| Spoilt)?;
+                if theirs.version != VERSION {
+                    return Err(Spoilt);
+                }
+                self.state = State::Unproven(channel);
+                Ok(Heard::Answered(message))
+            }
+            State::Unproven(mut channel) | State::Open(mut channel) => {
+                let bytes = channel.open(frame).map_err(|_| Spoilt)?;
+                let message = ToAgent::from_bytes(&bytes).map_err(|_| Spoilt)?;
+                self.state = State::Open(channel);
+                Ok(Heard::Message(message))
+            }
+        }
+    }
+
+    /// Seals a message, if there is a channel.
+    pub(crate) fn say(&mut self, message: &ToSigner) -> Option<Vec<u8>> {
+        match &mut self.state {
+            State::Unproven(channel) | State::Open(channel) => {
+                channel.seal(&message.to_bytes()).ok()
+            }
+            State::Away | State::AwaitingCall => None,
+        }
+    }
+
+    /// Whether messages can be sent.
+    pub(crate) const fn has_channel(&self) -> bool {
+        matches!(self.state, State::Unproven(_) | State::Open(_))
+    }
+
+    /// Whether the phone has shown that it is there.
+    pub(crate) const fn is_open(&self) -> bool {
+        matches!(self.state, State::Open(_))
+    }
+
+    pub(crate) fn offers(&self, key: &PublicKey) -> bool {
+        self.record.identities.iter().any(|(own, _)| own.same_key(key))
+    }
+}
