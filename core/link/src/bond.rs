@@ -12,19 +12,23 @@ use crate::secret::{Entropy, Psk, PublicKey, StaticSecret};
 
 /// Names a link on both of its ends and in what people read; not a secret.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LinkId([u8; 4]);
+pub struct LinkId([u8; 8]);
 
 impl LinkId {
-    /// Reads the eight hexadecimal digits that [`fmt::Display`] writes.
+    /// Reads the sixteen hexadecimal digits that [`fmt::Display`] writes, in no other spelling.
     pub fn parse(text: &str) -> Option<Self> {
-        let value = u32::from_str_radix(text, 16).ok()?;
-        (text.len() == 8).then(|| Self(value.to_be_bytes()))
+        let digits = |text: &str| text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
+        if text.len() != 16 || !digits(text) {
+            return None;
+        }
+        let value = u64::from_str_radix(text, 16).ok()?;
+        Some(Self(value.to_be_bytes()))
     }
 }
 
 impl fmt::Display for LinkId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}", u32::from_be_bytes(self.0))
+        write!(f, "{:016x}", u64::from_be_bytes(self.0))
     }
 }
 
@@ -86,8 +90,11 @@ impl Bond {
             .chain_update(label::LINK_ID)
             .chain_update(self.mailbox)
             .finalize();
-        let [a, b, c, d, ..] = digest.0;
-        LinkId([a, b, c, d])
+        let mut name = [0; 8];
+        for (place, byte) in name.iter_mut().zip(digest) {
+            *place = byte;
+        }
+        LinkId(name)
     }
 
     const fn place(&self) -> Place {
@@ -174,7 +181,27 @@ mod tests {
         let (agent, signer) = ends();
         assert_eq!(agent.id(), signer.id());
         assert_eq!(LinkId::parse(&agent.id().to_string()), Some(agent.id()));
-        assert_eq!(LinkId::parse("12345"), None);
+    }
+
+    #[test]
+    fn a_link_s_name_has_one_spelling() {
+        let name = LinkId([0x00, 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde]);
+        assert_eq!(name.to_string(), "00123456789abcde");
+        assert_eq!(LinkId::parse("00123456789abcde"), Some(name));
+        for wrong in [
+            "",
+            "00123456789abcd",
+            "00123456789abcde0",
+            "00123456789ABCDE",
+            "+0123456789abcde",
+            "-0123456789abcde",
+            " 0123456789abcde",
+            "00123456789abcdg",
+            "0x123456789abcde",
+            "00123456789abcé",
+        ] {
+            assert_eq!(LinkId::parse(wrong), None, "{wrong}");
+        }
     }
 
     #[test]
