@@ -4,7 +4,7 @@
 use core::fmt;
 
 use hkdf::Hkdf;
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::handshake::HandshakeHash;
@@ -24,14 +24,29 @@ impl fmt::Display for ShortCode {
     }
 }
 
-/// The code of one handshake.
-pub fn short_code(hash: &HandshakeHash) -> ShortCode {
-    let okm = expand(&Hkdf::new(None, &hash.0), label::SHORT_CODE);
+/// The code of one pairing handshake and of the nonce that its initiator committed to in it.
+///
+/// Nobody can aim at a code: whoever chooses the hash does not know the nonce yet, and whoever
+/// chose the nonce is bound to it by the [`commitment`] before the hash exists.
+pub fn short_code(hash: &HandshakeHash, nonce: &[u8; 32]) -> ShortCode {
+    let ikm = [hash.0, *nonce];
+    let okm = expand(&Hkdf::new(None, ikm.as_flattened()), label::SHORT_CODE);
     let number = u64::from_be_bytes(*okm);
     ShortCode {
         first: three_digits(number / 1000),
         second: three_digits(number),
     }
+}
+
+/// What the initiator of a pairing sends in its first message in place of the nonce.
+///
+/// The nonce has 32 random bytes, so the commitment hides it; and no other nonce fits.
+pub fn commitment(nonce: &[u8; 32]) -> [u8; 32] {
+    Sha256::new()
+        .chain_update(label::COMMITMENT)
+        .chain_update(nonce)
+        .finalize()
+        .0
 }
 
 /// What a link uses from the pairing on.

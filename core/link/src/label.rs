@@ -17,6 +17,9 @@ pub const RESPONDER: &[u8] = b"agent";
 /// Derives the code that the person compares.
 pub const SHORT_CODE: &[u8] = b"vmux-link v1 short code";
 
+/// Hides the nonce that the code depends on, until the handshake is over.
+pub const COMMITMENT: &[u8] = b"vmux-link v1 commitment";
+
 /// Derives the secret of all handshakes after pairing.
 pub const LONG_LIVED_PSK: &[u8] = b"vmux-link v1 long-lived psk";
 
@@ -38,6 +41,7 @@ mod tests {
             INITIATOR,
             RESPONDER,
             SHORT_CODE,
+            COMMITMENT,
             LONG_LIVED_PSK,
             LONG_LIVED_MAILBOX,
             LINK_ID,

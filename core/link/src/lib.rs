@@ -2,8 +2,9 @@
 //!
 //! A link begins with an [`Offer`] that the agent shows and the phone scans. Both ends run one
 //! handshake, [`Initiator`] on the signer and [`Responder`] on the agent, and get a [`Channel`]
-//! that carries bytes and knows no message. The person compares the [`short_code`] of the pairing
-//! handshake on both screens; [`after_pairing`] then gives what every later handshake uses.
+//! that carries bytes and knows no message. The signer's first message of a pairing holds its
+//! [`commitment`] to a nonce, its first frame the nonce; the person compares the [`short_code`] of
+//! handshake and nonce on both screens. [`after_pairing`] then gives what every later handshake uses.
 //!
 //! Refused here: wrong secrets and keys (with the first message already), public keys of low
 //! order, lengths nobody sends, frames changed, repeated or out of order, padding that is not
@@ -33,7 +34,7 @@ mod tests;
 
 pub use bond::{Bond, LinkId};
 pub use channel::{Channel, ChannelEnded};
-pub use derive::{LongLived, ShortCode, after_pairing, short_code};
+pub use derive::{LongLived, ShortCode, after_pairing, commitment, short_code};
 pub use handshake::{Established, HandshakeFailed, HandshakeHash, Initiator, Responder};
 pub use limits::MAX_MESSAGE;
 pub use offer::{Offer, OfferRejected};

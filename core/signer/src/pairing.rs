@@ -1,11 +1,14 @@
 //! How a signer pairs with an agent, from the offer to a stored link (I15).
+//!
+//! The first message commits to a nonce, the first frame reveals it: the agent's side of the
+//! handshake is chosen before it knows on what code it will come out (docs/spec/link.md).
 use crate::record::AgentRecord;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use vmux_link::{
     Bond, Channel, Entropy, HandshakeHash, Initiator, Offer, Place, PublicKey, Purpose, ShortCode,
-    StaticSecret, after_pairing, short_code,
+    StaticSecret, after_pairing, commitment, short_code,
 };
 use vmux_proto::message::{Hello, Message as _, PairingStep, VERSION};
 use vmux_proto::pairing::{Agreement, Event, PairingFailed, Then};
@@ -29,6 +32,8 @@ pub enum PairingInput {
         secret: [u8; 32],
         /// Fresh bytes for the handshake.
         entropy: Entropy,
+        /// Fresh bytes that the short code depends on; secret until the agent has answered.
+        nonce: [u8; 32],
     },
     /// A frame from the agent.
     Frame(Vec<u8>),
@@ -67,7 +72,7 @@ pub enum PairingOutput {
 #[derive(Debug)]
 enum State {
     AwaitingAgent,
-    AwaitingAnswer { initiator: Initiator, own: StaticSecret },
+    AwaitingAnswer { initiator: Initiator, own: StaticSecret, nonce: [u8; 32] },
     Agreeing { channel: Channel, agreement: Agreement, met: Option<Met> },
     Ended,
 }
@@ -113,15 +118,15 @@ impl Pairing {
         now: Now,
     ) -> Result<State, PairingFailed> {
         match (state, input) {
-            (State::AwaitingAgent, PairingInput::Met { secret, entropy }) => {
-                self.call(secret, entropy, now)
+            (State::AwaitingAgent, PairingInput::Met { secret, entropy, nonce }) => {
+                self.call(secret, entropy, nonce, now)
             }
             (State::AwaitingAgent, PairingInput::Left) => Ok(State::AwaitingAgent),
             (State::AwaitingAgent | State::AwaitingAnswer { .. }, PairingInput::Reject) => {
                 Err(PairingFailed::RejectedHere)
             }
-            (State::AwaitingAnswer { initiator, own }, PairingInput::Frame(frame)) => {
-                self.compare(initiator, own, &frame)
+            (State::AwaitingAnswer { initiator, own, nonce }, PairingInput::Frame(frame)) => {
+                self.compare(initiator, own, nonce, &frame)
             }
             (State::AwaitingAnswer { .. }, PairingInput::Left) => Err(PairingFailed::Gone),
             (State::AwaitingAgent | State::AwaitingAnswer { .. }, _) => {
@@ -142,32 +147,39 @@ impl Pairing {
         &mut self,
         secret: [u8; 32],
         entropy: Entropy,
+        nonce: [u8; 32],
         now: Now,
     ) -> Result<State, PairingFailed> {
         self.offer.check(now.wall).map_err(|_| PairingFailed::Expired)?;
         let own = StaticSecret::from_bytes(secret);
         let place = Place { purpose: Purpose::Pairing, mailbox: self.offer.mailbox };
-        let hello = self.hello.to_bytes();
+        let promised = Some(commitment(&nonce).into());
+        let hello = Hello { commitment: promised, ..self.hello.clone() }.to_bytes();
         let (initiator, message) =
             Initiator::start(&own, &self.offer.agent, &self.offer.secret, &place, entropy, &hello)
                 .map_err(|_| PairingFailed::NotProven)?;
         self.outputs.push_back(PairingOutput::Send(message));
-        Ok(State::AwaitingAnswer { initiator, own })
+        Ok(State::AwaitingAnswer { initiator, own, nonce })
     }
 
     fn compare(
         &mut self,
         initiator: Initiator,
         own: StaticSecret,
+        nonce: [u8; 32],
         frame: &[u8],
     ) -> Result<State, PairingFailed> {
-        let (channel, met) = initiator.finish(frame).map_err(|_| PairingFailed::NotProven)?;
+        let (mut channel, met) = initiator.finish(frame).map_err(|_| PairingFailed::NotProven)?;
         let hello = Hello::from_bytes(&met.payload).map_err(|_| PairingFailed::Version)?;
         if hello.version != VERSION {
             return Err(PairingFailed::Version);
         }
+        // The hash is fixed; from here on the nonce is no use for choosing it.
+        let reveal = PairingStep::Reveal(nonce.into()).to_bytes();
+        let frame = channel.seal(&reveal).map_err(|_| PairingFailed::Confused)?;
+        self.outputs.push_back(PairingOutput::Send(frame));
         let name = Untrusted::new(&hello.name);
-        let code = short_code(&met.hash);
+        let code = short_code(&met.hash, &nonce);
         self.outputs.push_back(PairingOutput::Compare { code, name: name.clone() });
         let met = Some(Met { own, peer: met.peer, hash: met.hash, name });
         Ok(State::Agreeing { channel, agreement: Agreement::new(), met })
@@ -224,4 +236,113 @@ fn event(channel: &mut Channel, input: PairingInput) -> Result<Event, PairingFai
             Event::There(step)
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString as _;
+    use vmux_link::{Psk, Responder};
+
+    const NONCE: [u8; 32] = [7; 32];
+    const NOW: Now = Now { uptime: 0, wall: 1000 };
+
+    fn hello(name: &str, version: u16) -> Hello {
+        let (name, kind, software) = (name.into(), "terminal".into(), "test".into());
+        Hello { version, name, kind, software, commitment: None }
+    }
+
+    fn agent_key() -> StaticSecret {
+        StaticSecret::from_bytes([2; 32])
+    }
+
+    /// A pairing that has met the agent, and its message 1.
+    fn called() -> (Pairing, Vec<u8>) {
+        let offer = Offer {
+            relay: "https://relay.example".into(),
+            mailbox: [3; 16],
+            agent: agent_key().public(),
+            secret: Psk::from_bytes([4; 32]),
+            expires: NOW.wall + 300,
+        };
+        let mut pairing = Pairing::new(offer, hello("phone", VERSION));
+        let entropy = Entropy::from_bytes([5; 32]);
+        pairing.handle(PairingInput::Met { secret: [1; 32], entropy, nonce: NONCE }, NOW);
+        let Some(PairingOutput::Send(message1)) = pairing.poll() else {
+            panic!("message 1 comes first");
+        };
+        assert!(pairing.poll().is_none());
+        (pairing, message1)
+    }
+
+    /// What the agent makes of message 1: its channel, what it learnt, and message 2.
+    fn answered(message1: &[u8], version: u16) -> (Channel, vmux_link::Established, Vec<u8>) {
+        let place = Place { purpose: Purpose::Pairing, mailbox: [3; 16] };
+        let (entropy, psk) = (Entropy::from_bytes([6; 32]), Psk::from_bytes([4; 32]));
+        let (responder, _, _) =
+            Responder::receive(&agent_key(), &psk, &place, entropy, message1).unwrap();
+        responder.answer(&hello("workstation", version).to_bytes()).unwrap()
+    }
+
+    #[test]
+    fn i15_message_1_commits_to_the_nonce_and_does_not_contain_it() {
+        let (_, message1) = called();
+        let (_, met, _) = answered(&message1, VERSION);
+        let said = Hello::from_bytes(&met.payload).unwrap();
+        let promised = Some(commitment(&NONCE).into());
+        assert_eq!(said, Hello { commitment: promised, ..hello("phone", VERSION) });
+        assert!(!met.payload.windows(NONCE.len()).any(|window| window == NONCE));
+    }
+
+    #[test]
+    fn i15_the_nonce_is_revealed_before_the_code_is_shown() {
+        let (mut pairing, message1) = called();
+        let (mut channel, met, message2) = answered(&message1, VERSION);
+        pairing.handle(PairingInput::Frame(message2), NOW);
+        let Some(PairingOutput::Send(frame)) = pairing.poll() else {
+            panic!("the nonce comes first");
+        };
+        let step = PairingStep::from_bytes(&channel.open(&frame).unwrap()).unwrap();
+        assert_eq!(step, PairingStep::Reveal(NONCE.into()));
+        let Some(PairingOutput::Compare { code, name }) = pairing.poll() else {
+            panic!("then the code");
+        };
+        assert_eq!(code, short_code(&met.hash, &NONCE));
+        assert_eq!(name.to_string(), "workstation");
+        assert!(pairing.poll().is_none());
+    }
+
+    #[test]
+    fn i15_an_answer_that_is_not_the_agent_s_gets_no_nonce() {
+        let (mut pairing, message1) = called();
+        let (_, _, mut message2) = answered(&message1, VERSION);
+        message2[40] ^= 1;
+        pairing.handle(PairingInput::Frame(message2), NOW);
+        let failed = pairing.poll();
+        assert!(matches!(failed, Some(PairingOutput::Failed(PairingFailed::NotProven))));
+        assert!(pairing.poll().is_none());
+    }
+
+    #[test]
+    fn an_answer_of_another_version_gets_no_nonce() {
+        let (mut pairing, message1) = called();
+        let (_, _, message2) = answered(&message1, VERSION + 1);
+        pairing.handle(PairingInput::Frame(message2), NOW);
+        let failed = pairing.poll();
+        assert!(matches!(failed, Some(PairingOutput::Failed(PairingFailed::Version))));
+        assert!(pairing.poll().is_none());
+    }
+
+    #[test]
+    fn i15_one_offer_is_tried_once_however_often_an_agent_comes() {
+        let (mut pairing, message1) = called();
+        let (_, _, message2) = answered(&message1, VERSION);
+        pairing.handle(PairingInput::Left, NOW);
+        let failed = pairing.poll();
+        assert!(matches!(failed, Some(PairingOutput::Failed(PairingFailed::Gone))));
+        let entropy = Entropy::from_bytes([8; 32]);
+        pairing.handle(PairingInput::Met { secret: [1; 32], entropy, nonce: [9; 32] }, NOW);
+        pairing.handle(PairingInput::Frame(message2), NOW);
+        assert!(pairing.poll().is_none());
+    }
 }

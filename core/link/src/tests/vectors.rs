@@ -8,8 +8,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    Channel, Entropy, Initiator, Offer, OfferRejected, Place, Psk, PublicKey, Purpose, Responder,
-    StaticSecret, after_pairing, short_code,
+    Bond, Channel, Entropy, HandshakeHash, Initiator, Offer, OfferRejected, Place, Psk, PublicKey,
+    Purpose, Responder, StaticSecret, after_pairing, commitment, short_code,
 };
 
 #[test]
@@ -47,10 +47,6 @@ fn the_handshakes_of_the_specification_come_out_byte_for_byte() {
         assert_eq!(on_signer.payload, bytes(&vector["payload2"]));
         assert_eq!(on_signer.hash.0, array(&vector["hash"]));
         assert_eq!(on_agent.hash, on_signer.hash);
-        assert_eq!(
-            short_code(&on_agent.hash).to_string(),
-            text(&vector["short_code"])
-        );
 
         assert!(!list(&vector["frames"]).is_empty());
         for frame in list(&vector["frames"]) {
@@ -64,13 +60,31 @@ fn the_handshakes_of_the_specification_come_out_byte_for_byte() {
 }
 
 #[test]
+fn the_codes_of_the_specification_come_out_digit_for_digit() {
+    let vectors = vectors();
+    let [pairing, _] = list(&vectors["handshakes"]) else {
+        panic!("one pairing and one link");
+    };
+    assert!(!list(&vectors["short_codes"]).is_empty());
+    for vector in list(&vectors["short_codes"]).iter().chain([pairing]) {
+        let hash = HandshakeHash(array(&vector["hash"]));
+        let nonce = array(&vector["nonce"]);
+        assert_eq!(commitment(&nonce), array(&vector["commitment"]));
+        assert_eq!(
+            short_code(&hash, &nonce).to_string(),
+            text(&vector["short_code"])
+        );
+    }
+}
+
+#[test]
 fn the_long_lived_values_are_the_ones_the_second_handshake_uses() {
     let vectors = vectors();
     let [pairing, link] = list(&vectors["handshakes"]) else {
         panic!("one pairing and one link");
     };
     let secret = Psk::from_bytes(array(&pairing["psk"]));
-    let hash = crate::HandshakeHash(array(&pairing["hash"]));
+    let hash = HandshakeHash(array(&pairing["hash"]));
     let long_lived = after_pairing(&secret, &hash);
     assert_eq!(
         *long_lived.psk.expose(),
@@ -79,6 +93,13 @@ fn the_long_lived_values_are_the_ones_the_second_handshake_uses() {
     assert_eq!(long_lived.mailbox, array(&pairing["long_lived"]["mailbox"]));
     assert_eq!(*long_lived.psk.expose(), array(&link["psk"]));
     assert_eq!(long_lived.mailbox, array(&link["mailbox"]));
+    let bond = Bond {
+        own: StaticSecret::from_bytes(array(&pairing["signer_secret"])),
+        peer: PublicKey(array(&pairing["agent_public"])),
+        psk: long_lived.psk,
+        mailbox: long_lived.mailbox,
+    };
+    assert_eq!(bond.id().to_string(), text(&pairing["long_lived"]["name"]));
 }
 
 #[test]
