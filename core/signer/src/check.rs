@@ -6,7 +6,6 @@ use crate::pins::{Pins, Standing};
 use crate::prompt::{Host, Prompt, Subject};
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write as _;
 use vmux_link::LinkId;
 use vmux_proto::Untrusted;
 use vmux_proto::agent_wire::SignFlags;
@@ -158,9 +157,6 @@ fn subject(payload: Payload, settings: &Settings) -> Result<Subject, Refusal> {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _: core::fmt::Result = write!(text, "{byte:02x}");
-        text
-    })
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }

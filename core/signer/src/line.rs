@@ -20,6 +20,7 @@ enum State {
 
 /// What a frame turned out to be.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "taken apart at once, never kept")]
 pub(crate) enum Heard {
     /// The handshake is done.
     Opened,

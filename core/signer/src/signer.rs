@@ -236,40 +236,40 @@ impl Signer {
         self.lines.values().map(|line| (&line.record, line.is_open()))
     }
 
-    fn met(&mut self, link: LinkId, entropy: Entropy) {
-        self.left(link);
-        let Some(line) = self.lines.get_mut(&link) else { return };
+    fn met(&mut self, id: LinkId, entropy: Entropy) {
+        self.left(id);
+        let Some(line) = self.lines.get_mut(&id) else { return };
         let output = match line.call(&self.hello, entropy) {
-            Ok(message) => Output::Send(link, message),
-            Err(Spoilt) => Output::Restart(link),
+            Ok(message) => Output::Send(id, message),
+            Err(Spoilt) => Output::Restart(id),
         };
         self.outputs.push_back(output);
     }
 
     fn frame(
         &mut self,
-        link: LinkId,
+        id: LinkId,
         frame: &[u8],
         random: [u8; 4],
         verifier: &dyn Verifier,
         now: Now,
     ) {
-        let Some(line) = self.lines.get_mut(&link) else { return };
+        let Some(line) = self.lines.get_mut(&id) else { return };
         match line.hear(frame) {
             Err(Spoilt) => {
-                self.left(link);
-                self.outputs.push_back(Output::Restart(link));
+                self.left(id);
+                self.outputs.push_back(Output::Restart(id));
             }
             Ok(Heard::Opened) => {
                 let announced = ToAgent::Identities(self.identities.announced());
-                self.outputs.push_back(Output::Opened(link));
-                self.say(link, &announced);
+                self.outputs.push_back(Output::Opened(id));
+                self.say(id, &announced);
             }
             Ok(Heard::Message(ToSigner::Sign(request))) => {
-                self.asked(link, &request, Number::pick(random), verifier, now);
+                self.asked(id, &request, Number::pick(random), verifier, now);
             }
-            Ok(Heard::Message(ToSigner::Cancel(request))) => self.cancel(link, request),
-            Ok(Heard::Message(ToSigner::Unpaired)) => self.forget(link),
+            Ok(Heard::Message(ToSigner::Cancel(request))) => self.cancel(id, request),
+            Ok(Heard::Message(ToSigner::Unpaired)) => self.forget(id),
         }
     }
 
@@ -307,10 +307,10 @@ impl Signer {
                 return;
             }
         };
-        let Some(line) = self.lines.get(&link) else { return };
+        let Some(Line { record, .. }) = self.lines.get(&link) else { return };
         let wait = u64::from(request.wait_ms).min(MAX_SINCE_CONNECT_MS);
         let deadline = now.uptime.saturating_add(wait);
-        let origin = (link, &line.record.name);
+        let origin = (link, &record.name);
         let prompt = asked.prompt(request, origin, &self.pins, number, deadline);
         self.say(link, &ToAgent::Received(request.id));
         if let Some(number) = prompt.number {
@@ -368,10 +368,10 @@ impl Signer {
             return;
         }
         let asked = &waiting.asked;
-        let verified = signature.and_then(|candidate| {
+        let good = signature.and_then(|candidate| {
             VerifiedSignature::check(verifier, &asked.identity().key, asked.bytes(), candidate).ok()
         });
-        let Some(verified) = verified else {
+        let Some(good) = good else {
             self.refuse(request, Refusal::KeyFailed);
             return;
         };
@@ -381,7 +381,7 @@ impl Signer {
             self.pins.approved(host_key, name.as_ref(), now.wall);
             self.outputs.push_back(Output::StorePins);
         }
-        let answer = ToAgent::Signed(request, ByteVec::from(verified.blob().to_vec()));
+        let answer = ToAgent::Signed(request, ByteVec::from(good.blob().to_vec()));
         self.answer(request, answer, Withdrawn::Signed);
     }
 
@@ -474,14 +474,14 @@ impl Signer {
         self.answered.push_back(Answered { request, digest: waiting.digest, answer });
     }
 
-    fn say(&mut self, link: LinkId, message: &ToAgent) {
-        let Some(line) = self.lines.get_mut(&link) else { return };
+    fn say(&mut self, id: LinkId, message: &ToAgent) {
+        let Some(line) = self.lines.get_mut(&id) else { return };
         if !line.is_open() {
             return;
         }
         let output = match line.say(message) {
-            Some(frame) => Output::Send(link, frame),
-            None => Output::Restart(link),
+            Some(frame) => Output::Send(id, frame),
+            None => Output::Restart(id),
         };
         self.outputs.push_back(output);
     }
