@@ -57,6 +57,7 @@ impl Frames {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request<'a> {
     /// List the identities.
+    #[expect(clippy::enum_variant_names, reason = "the protocol's own name for it")]
     RequestIdentities,
     /// Sign bytes with a key.
     Sign {

@@ -164,6 +164,7 @@ impl PublicKey {
     }
 
     /// Makes the blob of a plain key from its numbers.
+    #[expect(clippy::needless_pass_by_value, reason = "the key takes the place of its numbers")]
     pub fn from_data(data: KeyData) -> Result<Self, Malformed> {
         let blob = write_plain(&data);
         Self::parse(&blob)
@@ -429,7 +430,10 @@ fn strings(packed: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
     Ok(found)
 }
 
-fn options(packed: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Malformed> {
+/// An option's name and its data.
+type Named = (Vec<u8>, Vec<u8>);
+
+fn options(packed: &[u8]) -> Result<Vec<Named>, Malformed> {
     let mut reader = Reader::new(packed);
     let mut found = Vec::new();
     while !reader.is_empty() {

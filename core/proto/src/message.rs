@@ -101,6 +101,7 @@ pub enum PairingStep {
 
 /// From the agent to the signer.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[expect(clippy::large_enum_variant, reason = "decoded, taken apart at once and never kept")]
 pub enum ToSigner {
     /// Please sign.
     #[n(0)]
