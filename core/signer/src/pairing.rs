@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn i15_one_offer_is_tried_once_however_often_an_agent_comes() {
+    fn i15_a_scan_is_good_for_one_try_however_often_an_agent_comes() {
         let (mut pairing, message1) = called();
         let (_, _, message2) = answered(&message1, VERSION);
         pairing.handle(PairingInput::Left, NOW);
