@@ -9,6 +9,7 @@ use axum::extract::{Extension, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
@@ -102,20 +103,27 @@ async fn take_seat(
         }
     };
     let upgrade = hyper::upgrade::on(&mut request);
-    let shared = Arc::clone(&context.shared);
-    context.shared.tasks.spawn(async move {
-        let _held = (visit, admission);
-        let Ok(upgraded) = upgrade.await else { return };
-        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+    let shared = context.shared;
+    shared.tasks.clone().spawn(async move {
+        let Some(socket) = switch(upgrade).await else {
             return;
         };
-        let stream = parts.io.into_inner();
-        let read = parts.read_buf.to_vec();
-        let config = Some(socket_config());
-        let socket = WebSocketStream::from_partially_read(stream, read, Role::Server, config).await;
-        attend(shared, seat, socket).await;
+        // A task of its own: most ends are idle for days, and the memory of this one's steps
+        // would stay with them.
+        shared.tasks.clone().spawn(async move {
+            let _held = (visit, admission);
+            attend(shared, seat, socket).await;
+        });
     });
     response
+}
+
+/// The connection as a WebSocket, once the answer is on its way.
+async fn switch(upgrade: OnUpgrade) -> Option<WebSocketStream<TcpStream>> {
+    let parts = upgrade.await.ok()?.downcast::<TokioIo<TcpStream>>().ok()?;
+    let (stream, read) = (parts.io.into_inner(), parts.read_buf.to_vec());
+    let config = Some(socket_config());
+    Some(WebSocketStream::from_partially_read(stream, read, Role::Server, config).await)
 }
 
 /// The address that the nearest proxy saw: the last one in the last header.
