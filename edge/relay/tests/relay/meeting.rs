@@ -1,3 +1,4 @@
+use tokio::io::AsyncWriteExt as _;
 use tokio_tungstenite::tungstenite::Message;
 use vmux_proto::mailbox::{CloseReason, MAX_FRAME, MAX_SEALED, Side};
 use vmux_relay::Limits;
@@ -92,6 +93,41 @@ async fn a_frame_with_one_byte_more_closes_its_sender() {
     agent.send_raw(Message::binary(frame)).await;
     assert_eq!(agent.hear().await, Heard::Closed(CloseReason::TooBig));
     assert_eq!(signer.hear().await, Heard::Left(1));
+}
+
+#[tokio::test]
+async fn a_length_too_long_closes_before_any_of_the_bytes_come() {
+    let relay = start(Limits::default()).await;
+    for length in [
+        u64::try_from(MAX_FRAME).unwrap() + 1,
+        1 << 30,
+        (1 << 63) - 1,
+    ] {
+        let mut agent = relay.end(1, Side::Agent).await;
+        // A binary message, masked with zeros, of which only the header is ever sent.
+        let header = [&[0x82, 0xff], &length.to_be_bytes()[..], &[0; 4]].concat();
+        agent.0.get_mut().write_all(&header).await.unwrap();
+        assert_eq!(agent.hear().await, Heard::Closed(CloseReason::TooBig));
+    }
+}
+
+#[tokio::test]
+async fn a_frame_in_pieces_is_bounded_as_a_whole() {
+    let relay = start(Limits::default()).await;
+    let mut agent = relay.end(1, Side::Agent).await;
+    // Two halves of a binary message, masked with zeros; each alone would be small enough.
+    let half = u16::try_from(MAX_FRAME / 2 + 1).unwrap();
+    for opcode in [0x02, 0x00] {
+        let header = [&[opcode, 0xfe], &half.to_be_bytes()[..], &[0; 4]].concat();
+        agent.0.get_mut().write_all(&header).await.unwrap();
+        agent
+            .0
+            .get_mut()
+            .write_all(&vec![0; half.into()])
+            .await
+            .unwrap();
+    }
+    assert_eq!(agent.hear().await, Heard::Closed(CloseReason::TooBig));
 }
 
 #[tokio::test]
