@@ -1,0 +1,327 @@
+use super::*;
+
+fn process(program: &str, words: &[&str]) -> Process {
+    Process {
+        pid: 7,
+        program: (!program.is_empty()).then(|| program.into()),
+        words: words.iter().copied().map(Untrusted::new).collect(),
+        directory: None,
+        started: None,
+    }
+}
+
+fn titled(chain: &[Process]) -> String {
+    title::title(chain)
+}
+
+#[test]
+fn titles_name_what_was_run_and_from_where() {
+    let ssh = || process("/usr/bin/ssh", &["ssh", "web", "uptime"]);
+    let zsh = || process("/usr/bin/zsh", &["-zsh"]);
+    let line = || process("/usr/bin/dash", &["sh", "-c", "ssh web"]);
+    let git = || process("/usr/bin/git", &["git", "push", "origin"]);
+    let script = || process("/usr/bin/bash", &["bash", "deploy.sh", "-c"]);
+    assert_eq!(titled(&[ssh(), git(), zsh()]), "git push \u{2190} zsh");
+    assert_eq!(
+        titled(&[ssh(), line(), git(), line(), zsh()]),
+        "git push \u{2190} zsh"
+    );
+    assert_eq!(titled(&[ssh(), zsh()]), "ssh web \u{2190} zsh");
+    assert_eq!(titled(&[ssh(), line(), zsh()]), "ssh web \u{2190} zsh");
+    assert_eq!(
+        titled(&[ssh(), script(), zsh()]),
+        "bash deploy.sh \u{2190} zsh"
+    );
+    let scp = process("/usr/bin/scp", &["scp", "-r", "x", "web:"]);
+    assert_eq!(titled(&[ssh(), scp, zsh()]), "scp \u{2190} zsh");
+    assert_eq!(titled(&[ssh()]), "ssh web");
+    let updated = process("/usr/bin/ssh (deleted)", &["ssh", "-v", "web"]);
+    assert_eq!(titled(&[updated, git()]), "git push");
+    let foreign = process("", &["-zsh"]);
+    assert_eq!(titled(&[git(), foreign]), "git push \u{2190} zsh");
+    assert_eq!(titled(&[]), "");
+}
+
+#[test]
+fn long_names_do_not_make_long_titles() {
+    let long = "\u{e4}".repeat(10_000);
+    let chain = [process(&long, &["x", &long]), process(&long, &[])];
+    let title = titled(&chain);
+    assert!(
+        title.len() < 250 && title.contains(" \u{2190} "),
+        "{}",
+        title.len()
+    );
+}
+
+#[test]
+fn command_lines_are_kept_in_whole_words_only() {
+    let raw = |line: &[u8]| -> Vec<String> {
+        words(line)
+            .iter()
+            .map(|word| word.raw().to_owned())
+            .collect()
+    };
+    assert_eq!(raw(b"ssh\0-p\0\x0022\0"), ["ssh", "-p", "", "22"]);
+    assert_eq!(raw(b"title without zeros"), ["title without zeros"]);
+    assert_eq!(raw(b"\xff\0"), ["\u{fffd}"]);
+    assert!(raw(b"").is_empty());
+
+    let fits = [b"ssh\0".as_slice(), &[b'x'; MAX_COMMAND_LINE - 5], b"\0"].concat();
+    assert_eq!(raw(&fits).len(), 2);
+    let longer = [b"ssh\0".as_slice(), &[b'x'; MAX_COMMAND_LINE - 3]].concat();
+    assert_eq!(raw(&longer), ["ssh"]);
+    assert!(raw(&[b'x'; MAX_COMMAND_LINE + 1]).is_empty());
+    assert_eq!(raw(&b"a\0".repeat(MAX_WORDS)).len(), MAX_WORDS);
+    assert_eq!(raw(&b"a\0".repeat(MAX_WORDS + 1)).len(), MAX_WORDS);
+}
+
+#[test]
+fn what_the_signer_gets_is_within_its_limits() {
+    let long = "\u{e4}".repeat(MAX_HINT);
+    let client = Process {
+        directory: Some(long.as_str().into()),
+        ..process(&long, &["ssh", "-p", "2222", "alice@Web", &long])
+    };
+    let provenance = Provenance {
+        chain: vec![client],
+        terminal: Some(Terminal {
+            path: "/dev/pts/3".into(),
+            device: 1,
+        }),
+    };
+    let reported = provenance.reported();
+    assert_eq!(reported.processes[0].program.len(), MAX_HINT);
+    assert!(
+        reported.processes[0]
+            .command
+            .starts_with("ssh -p 2222 alice@Web \u{e4}")
+    );
+    assert!((MAX_HINT - 1..=MAX_HINT).contains(&reported.processes[0].command.len()));
+    assert_eq!(reported.directory.unwrap().len(), MAX_HINT);
+    assert_eq!(reported.terminal.as_deref(), Some("/dev/pts/3"));
+    assert_eq!(reported.host.as_deref(), Some("web"));
+    assert_eq!(Provenance::default().reported(), Reported::default());
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use super::*;
+    use std::os::unix::process::CommandExt as _;
+    use std::process::{Child, Command, Stdio};
+    use tokio::net::UnixListener;
+    use vmux_host::clock;
+
+    /// A folder with a listener in it; its clients ask for a list and wait for the answer.
+    struct World {
+        folder: tempfile::TempDir,
+        listener: UnixListener,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let listener = UnixListener::bind(folder.path().join("s")).unwrap();
+            Self { folder, listener }
+        }
+
+        fn run(&self, program: &str, arguments: &[&str]) -> Child {
+            Command::new(program)
+                .args(arguments)
+                .env("SSH_AUTH_SOCK", self.folder.path().join("s"))
+                .current_dir(self.folder.path())
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap()
+        }
+
+        async fn accept(&self) -> (UnixStream, Arc<Peer>) {
+            let (stream, _) = self.listener.accept().await.unwrap();
+            let peer = Peer::of(&stream).unwrap();
+            (stream, Arc::new(peer))
+        }
+    }
+
+    async fn inspect(peer: &Arc<Peer>) -> Provenance {
+        Inspector::new(System).inspect(Arc::clone(peer)).await
+    }
+
+    fn end(mut child: Child) {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_client_is_found_with_its_ancestors() {
+        let world = World::new();
+        let before = clock::now().uptime;
+        let child = world.run("sh", &["-c", "ssh-add -l; true"]);
+        let (stream, peer) = world.accept().await;
+        let found = inspect(&peer).await;
+        let after = clock::now().uptime;
+
+        let [client, shell, test, ..] = found.chain.as_slice() else {
+            panic!("{found:?}")
+        };
+        assert_eq!(Some(client.pid), peer.pid());
+        assert_eq!(shell.pid, child.id());
+        assert_eq!(test.pid, std::process::id());
+        assert!(
+            client.program.as_ref().unwrap().raw().ends_with("/ssh-add"),
+            "{found:?}"
+        );
+        let words: Vec<_> = client.words.iter().map(Untrusted::raw).collect();
+        assert_eq!(words, ["ssh-add", "-l"]);
+        let folder = world.folder.path().canonicalize().unwrap();
+        assert_eq!(
+            client.directory.as_ref().map(Untrusted::raw),
+            folder.to_str()
+        );
+        // The kernel counts in hundredths of a second, rounded down.
+        let started = client.started.unwrap();
+        assert!(
+            (before.saturating_sub(10)..=after).contains(&started),
+            "{before} {started}"
+        );
+        assert!(found.chain.len() <= vmux_proto::limits::MAX_PROCESSES);
+
+        let own = std::env::current_exe().unwrap();
+        assert_eq!(test.program.as_ref().map(Untrusted::raw), own.to_str());
+        assert_eq!(peer.uid(), rustix::process::geteuid().as_raw());
+        drop(stream);
+        end(child);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_ended_is_not_mistaken_for_a_successor() {
+        let world = World::new();
+        let child = world.run("ssh-add", &["-l"]);
+        let (_stream, peer) = world.accept().await;
+        assert!(!inspect(&peer).await.chain.is_empty());
+        end(child);
+        assert_eq!(inspect(&peer).await, Provenance::default());
+    }
+
+    #[tokio::test]
+    async fn a_living_number_with_the_handle_of_a_dead_process_finds_nothing() {
+        let world = World::new();
+        let child = world.run("ssh-add", &["-l"]);
+        let (_stream, dead) = world.accept().await;
+        end(child);
+        let child = world.run("ssh-add", &["-l"]);
+        let (stream, living) = world.accept().await;
+        assert!(!inspect(&living).await.chain.is_empty());
+        // As if the second had been given the first one's number.
+        let dead = Arc::into_inner(dead).unwrap();
+        let reused = Arc::new(Peer {
+            pid: living.pid,
+            ..dead
+        });
+        assert_eq!(inspect(&reused).await, Provenance::default());
+        drop(stream);
+        end(child);
+    }
+
+    #[tokio::test]
+    async fn a_terminal_is_found_for_clients_that_have_one() {
+        let world = World::new();
+        let child = world.run("script", &["-qec", "ssh-add -l", "/dev/null"]);
+        let (stream, peer) = world.accept().await;
+        let found = inspect(&peer).await;
+        let terminal = found.terminal.expect("script gives it a terminal");
+        assert!(terminal.path.starts_with("/dev/pts/"), "{terminal:?}");
+        // The link the kernel shows for the client's own standard input is the same device.
+        let link = format!("/proc/{}/fd/0", peer.pid().unwrap());
+        assert_eq!(std::fs::read_link(link).unwrap(), terminal.path);
+        drop(stream);
+        end(child);
+
+        let child = world.run("setsid", &["-w", "ssh-add", "-l"]);
+        let (stream, peer) = world.accept().await;
+        let found = inspect(&peer).await;
+        assert!(!found.chain.is_empty());
+        assert_eq!(found.terminal, None);
+        drop(stream);
+        end(child);
+    }
+
+    #[tokio::test]
+    async fn long_chains_end_at_their_limit() {
+        let world = World::new();
+        let mut line = "ssh-add -l; true".to_owned();
+        for _ in 0..10 {
+            line = format!("sh -c {}; true", shell_quoted(&line));
+        }
+        let child = world.run("sh", &["-c", &line]);
+        let (stream, peer) = world.accept().await;
+        assert_eq!(
+            inspect(&peer).await.chain.len(),
+            vmux_proto::limits::MAX_PROCESSES
+        );
+        drop(stream);
+        end(child);
+    }
+
+    #[tokio::test]
+    async fn a_client_called_ssh_tells_its_host_and_others_do_not() {
+        let world = World::new();
+        let code = "use Socket; socket(S, PF_UNIX, SOCK_STREAM, 0); \
+                    connect(S, sockaddr_un($ENV{SSH_AUTH_SOCK})); sleep 60";
+        for (name, host) in [("ssh", Some("web")), ("perl", None)] {
+            let child = Command::new("perl")
+                .arg0(name)
+                .env("SSH_AUTH_SOCK", world.folder.path().join("s"))
+                // To ssh, `-e` is an option with an argument as well.
+                .args(["-e", code, "--", "alice@Web"])
+                .spawn()
+                .unwrap();
+            let (_stream, peer) = world.accept().await;
+            let found = inspect(&peer).await;
+            let invocation = found.invocation();
+            assert_eq!(invocation.as_ref().map(|found| found.host.as_str()), host);
+            assert_eq!(found.reported().host.as_deref(), host);
+            // The executable is still what it is.
+            let program = found.chain[0].program.as_ref().unwrap().raw();
+            assert!(program.contains("/perl"), "{program}");
+            end(child);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_look_that_hangs_delays_nobody_else() {
+        struct Hanging;
+        impl Inspect for Hanging {
+            fn inspect(&self, _: &Peer) -> Provenance {
+                std::thread::sleep(LONGEST_LOOK * 4);
+                Provenance {
+                    chain: vec![process("never", &[])],
+                    terminal: None,
+                }
+            }
+        }
+        let world = World::new();
+        let child = world.run("ssh-add", &["-l"]);
+        let (_stream, peer) = world.accept().await;
+        let inspector = Inspector::new(Hanging);
+        let before = clock::now().uptime;
+        // More than there are turns: the last ones find none free, and none waits longer.
+        let looks: Vec<_> = (0..MAX_LOOKS * 2)
+            .map(|_| {
+                let (inspector, peer) = (inspector.clone(), Arc::clone(&peer));
+                tokio::spawn(async move { inspector.inspect(peer).await })
+            })
+            .collect();
+        for look in looks {
+            assert_eq!(look.await.unwrap(), Provenance::default());
+        }
+        let took = Duration::from_millis(clock::now().uptime - before);
+        assert!(took >= LONGEST_LOOK && took < LONGEST_LOOK * 3, "{took:?}");
+        end(child);
+    }
+
+    fn shell_quoted(line: &str) -> String {
+        format!("'{}'", line.replace('\'', "'\\''"))
+    }
+}
