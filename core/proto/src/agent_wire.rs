@@ -41,13 +41,17 @@ impl Frames {
 
     /// The next whole frame without its length, if it is there.
     pub fn next_frame(&mut self) -> Result<Option<Vec<u8>>, BadLength> {
-        let Some((head, rest)) = self.buffer.split_first_chunk::<4>() else { return Ok(None) };
+        let Some((head, rest)) = self.buffer.split_first_chunk::<4>() else {
+            return Ok(None);
+        };
         let announced = u32::from_be_bytes(*head);
         let length = match usize::try_from(announced) {
             Ok(length) if (1..=MAX_AGENT_MESSAGE).contains(&length) => length,
             Ok(_) | Err(_) => return Err(BadLength(announced)),
         };
-        let Some(frame) = rest.get(..length).map(<[u8]>::to_vec) else { return Ok(None) };
+        let Some(frame) = rest.get(..length).map(<[u8]>::to_vec) else {
+            return Ok(None);
+        };
         self.buffer.drain(..length.saturating_add(head.len()));
         Ok(Some(frame))
     }
@@ -186,16 +190,16 @@ impl Reply {
             Self::ExtensionFailure => Writer::new().u8(number::EXTENSION_FAILURE),
             Self::Identities(identities) => {
                 let count = u32::try_from(identities.len()).unwrap_or(u32::MAX);
-                identities
-                    .iter()
-                    .fold(Writer::new().u8(number::IDENTITIES_ANSWER).u32(count), |writer, entry| {
-                        writer.string(&entry.0).string(&entry.1)
-                    })
+                identities.iter().fold(
+                    Writer::new().u8(number::IDENTITIES_ANSWER).u32(count),
+                    |writer, entry| writer.string(&entry.0).string(&entry.1),
+                )
             }
             Self::Signature(blob) => Writer::new().u8(number::SIGN_RESPONSE).string(blob),
-            Self::Extensions => {
-                Writer::new().u8(number::EXTENSION_RESPONSE).string("query").string(SESSION_BIND)
-            }
+            Self::Extensions => Writer::new()
+                .u8(number::EXTENSION_RESPONSE)
+                .string("query")
+                .string(SESSION_BIND),
         };
         Writer::new().string(body.finish()).finish()
     }
@@ -274,9 +278,17 @@ mod tests {
     #[test]
     fn sign_flags_nobody_knows_are_refused() {
         let request = |flags: u32| {
-            Writer::new().u8(13).string("key").string("data").u32(flags).finish()
+            Writer::new()
+                .u8(13)
+                .string("key")
+                .string("data")
+                .u32(flags)
+                .finish()
         };
-        assert!(matches!(Request::parse(&request(6)), Ok(Request::Sign { .. })));
+        assert!(matches!(
+            Request::parse(&request(6)),
+            Ok(Request::Sign { .. })
+        ));
         assert_eq!(Request::parse(&request(1)), Err(Malformed::Unknown));
         assert_eq!(Request::parse(&request(8)), Err(Malformed::Unknown));
     }

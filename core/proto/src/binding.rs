@@ -50,14 +50,22 @@ impl Binding {
         let host_key = PublicKey::parse(reader.string()?)?;
         let session_id = reader.string_within(MAX_SESSION_ID)?;
         let signature = reader.string()?;
-        let usage = if reader.boolean()? { Use::Forwarding } else { Use::Login };
+        let usage = if reader.boolean()? {
+            Use::Forwarding
+        } else {
+            Use::Login
+        };
         reader.finish()?;
         if session_id.len() < MIN_SESSION_ID {
             return Err(BindingRefused::Malformed(Malformed::BadValue));
         }
         verify(verifier, &host_key, session_id, signature)
             .map_err(|_| BindingRefused::NotSignedByHost)?;
-        Ok(Self { host_key, session_id: session_id.to_owned(), usage })
+        Ok(Self {
+            host_key,
+            session_id: session_id.to_owned(),
+            usage,
+        })
     }
 }
 
@@ -96,7 +104,12 @@ pub struct Chain {
 impl Chain {
     /// No bindings.
     pub const fn new() -> Self {
-        Self { bindings: Vec::new(), raw: Vec::new(), raw_length: 0, poisoned: false }
+        Self {
+            bindings: Vec::new(),
+            raw: Vec::new(),
+            raw_length: 0,
+            poisoned: false,
+        }
     }
 
     /// Proves a whole chain again, as the signer does with what the agent sent.
@@ -135,10 +148,18 @@ impl Chain {
 
     /// Whether the binding repeats an earlier one; an error if it must not come here.
     fn place(&self, binding: &Binding) -> Result<bool, BindingRefused> {
-        if self.bindings.last().is_some_and(|last| last.usage == Use::Login) {
+        if self
+            .bindings
+            .last()
+            .is_some_and(|last| last.usage == Use::Login)
+        {
             return Err(BindingRefused::AfterLogin);
         }
-        match self.bindings.iter().find(|earlier| earlier.session_id == binding.session_id) {
+        match self
+            .bindings
+            .iter()
+            .find(|earlier| earlier.session_id == binding.session_id)
+        {
             None => Ok(false),
             Some(earlier) if !earlier.host_key.same_key(&binding.host_key) => {
                 Err(BindingRefused::Conflict)
@@ -167,6 +188,8 @@ impl Chain {
 
     /// Whether the connection comes through a forwarded agent.
     pub fn is_forwarded(&self) -> bool {
-        self.bindings.iter().any(|binding| binding.usage == Use::Forwarding)
+        self.bindings
+            .iter()
+            .any(|binding| binding.usage == Use::Forwarding)
     }
 }

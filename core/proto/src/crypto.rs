@@ -19,7 +19,9 @@ impl Verifier for PureRust {
     }
 
     fn ecdsa(&self, curve: Curve, point: &[u8], message: &[u8], r: &[u8], s: &[u8]) -> bool {
-        let Some(pair) = fixed_pair(curve, r, s) else { return false };
+        let Some(pair) = fixed_pair(curve, r, s) else {
+            return false;
+        };
         match curve {
             Curve::P256 => p256::ecdsa::VerifyingKey::from_sec1_bytes(point).is_ok_and(|key| {
                 p256::ecdsa::Signature::from_slice(&pair)
@@ -37,12 +39,15 @@ impl Verifier for PureRust {
     }
 
     fn rsa(&self, e: &[u8], n: &[u8], hash: RsaHash, message: &[u8], signature: &[u8]) -> bool {
-        let Ok(key) =
-            RsaKey::new(BoxedUint::from_be_slice_vartime(n), BoxedUint::from_be_slice_vartime(e))
-        else {
+        let Ok(key) = RsaKey::new(
+            BoxedUint::from_be_slice_vartime(n),
+            BoxedUint::from_be_slice_vartime(e),
+        ) else {
             return false;
         };
-        let Ok(signature) = pkcs1v15::Signature::try_from(signature) else { return false };
+        let Ok(signature) = pkcs1v15::Signature::try_from(signature) else {
+            return false;
+        };
         match hash {
             RsaHash::Sha256 => pkcs1v15::VerifyingKey::<sha2::Sha256>::new(key)
                 .verify(message, &signature)
@@ -59,7 +64,11 @@ fn fixed_pair(curve: Curve, r: &[u8], s: &[u8]) -> Option<Vec<u8>> {
     let size = curve.field_size();
     let mut pair = vec![0; size.checked_mul(2)?];
     let (first, second) = pair.split_at_mut_checked(size)?;
-    first.get_mut(size.checked_sub(r.len())?..)?.copy_from_slice(r);
-    second.get_mut(size.checked_sub(s.len())?..)?.copy_from_slice(s);
+    first
+        .get_mut(size.checked_sub(r.len())?..)?
+        .copy_from_slice(r);
+    second
+        .get_mut(size.checked_sub(s.len())?..)?
+        .copy_from_slice(s);
     Some(pair)
 }

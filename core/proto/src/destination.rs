@@ -75,7 +75,11 @@ impl Destination {
         };
         let Some((last, earlier)) = chain.bindings().split_last() else {
             return Ok(match named {
-                None => Self { level: Level::Unknown, host_key: None, hops: Vec::new() },
+                None => Self {
+                    level: Level::Unknown,
+                    host_key: None,
+                    hops: Vec::new(),
+                },
                 Some(host_key) => Self {
                     level: Level::Claimed,
                     host_key: Some(host_key.clone()),
@@ -102,18 +106,41 @@ impl Destination {
             None if !earlier.is_empty() => return Err(Contradiction::ForwardedUnproven),
             Some(_) | None => {}
         }
-        let hops: Vec<_> = earlier.iter().map(|binding| binding.host_key().clone()).collect();
-        let level = if hops.is_empty() { Level::Direct } else { Level::Forwarded };
-        Ok(Self { level, host_key: Some(last.host_key().clone()), hops })
+        let hops: Vec<_> = earlier
+            .iter()
+            .map(|binding| binding.host_key().clone())
+            .collect();
+        let level = if hops.is_empty() {
+            Level::Direct
+        } else {
+            Level::Forwarded
+        };
+        Ok(Self {
+            level,
+            host_key: Some(last.host_key().clone()),
+            hops,
+        })
     }
 
     fn of_other(chain: &Chain) -> Result<Self, Contradiction> {
         match chain.bindings().last().map(super::binding::Binding::usage) {
-            None => Ok(Self { level: Level::Local, host_key: None, hops: Vec::new() }),
+            None => Ok(Self {
+                level: Level::Local,
+                host_key: None,
+                hops: Vec::new(),
+            }),
             Some(Use::Login) => Err(Contradiction::NotALogin),
             Some(Use::Forwarding) => {
-                let hops = chain.bindings().iter().map(|hop| hop.host_key().clone()).collect();
-                Ok(Self { level: Level::ForwardedLocal, host_key: None, hops })
+                let hops = chain
+                    .bindings()
+                    .iter()
+                    .map(|hop| hop.host_key().clone())
+                    .collect();
+                Ok(Self {
+                    level: Level::ForwardedLocal,
+                    host_key: None,
+                    hops,
+                })
             }
         }
     }

@@ -140,7 +140,12 @@ impl PublicKey {
         let key = match form {
             Form::Plain => {
                 let data = key_data(algorithm, &mut reader)?;
-                Self { algorithm, data, blob: blob.to_owned(), certificate: None }
+                Self {
+                    algorithm,
+                    data,
+                    blob: blob.to_owned(),
+                    certificate: None,
+                }
             }
             Form::Certificate => {
                 let body = CertificateBody::parse(algorithm, &mut reader)?;
@@ -164,7 +169,10 @@ impl PublicKey {
     }
 
     /// Makes the blob of a plain key from its numbers.
-    #[expect(clippy::needless_pass_by_value, reason = "the key takes the place of its numbers")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the key takes the place of its numbers"
+    )]
     pub fn from_data(data: KeyData) -> Result<Self, Malformed> {
         let blob = write_plain(&data);
         Self::parse(&blob)
@@ -201,7 +209,12 @@ impl PublicKey {
     /// The key without the certificate around it.
     pub fn plain(&self) -> Self {
         let blob = self.plain_blob();
-        Self { algorithm: self.algorithm, data: self.data.clone(), blob, certificate: None }
+        Self {
+            algorithm: self.algorithm,
+            data: self.data.clone(),
+            blob,
+            certificate: None,
+        }
     }
 
     /// The blob of the key without the certificate around it.
@@ -394,14 +407,18 @@ fn key_data(algorithm: Algorithm, reader: &mut Reader<'_>) -> Result<KeyData, Ma
             if e.len() > 8 || !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
                 return Err(Malformed::BadValue);
             }
-            KeyData::Rsa { e: e.to_owned(), n: n.to_owned() }
+            KeyData::Rsa {
+                e: e.to_owned(),
+                n: n.to_owned(),
+            }
         }
         Algorithm::SkEd25519 => {
             KeyData::SkEd25519(edwards_point(reader)?, reader.string()?.to_owned())
         }
-        Algorithm::SkEcdsaP256 => {
-            KeyData::SkEcdsaP256(nist_point(Curve::P256, reader)?, reader.string()?.to_owned())
-        }
+        Algorithm::SkEcdsaP256 => KeyData::SkEcdsaP256(
+            nist_point(Curve::P256, reader)?,
+            reader.string()?.to_owned(),
+        ),
     })
 }
 
@@ -452,14 +469,19 @@ fn write_plain(data: &KeyData) -> Vec<u8> {
                 Curve::P384 => Algorithm::EcdsaP384,
                 Curve::P521 => Algorithm::EcdsaP521,
             };
-            writer.string(algorithm.name()).string(curve.name()).string(point)
+            writer
+                .string(algorithm.name())
+                .string(curve.name())
+                .string(point)
         }
-        KeyData::Rsa { e, n } => {
-            writer.string(Algorithm::Rsa.name()).positive_mpint(e).positive_mpint(n)
-        }
-        KeyData::SkEd25519(point, application) => {
-            writer.string(Algorithm::SkEd25519.name()).string(point).string(application)
-        }
+        KeyData::Rsa { e, n } => writer
+            .string(Algorithm::Rsa.name())
+            .positive_mpint(e)
+            .positive_mpint(n),
+        KeyData::SkEd25519(point, application) => writer
+            .string(Algorithm::SkEd25519.name())
+            .string(point)
+            .string(application),
         KeyData::SkEcdsaP256(point, application) => writer
             .string(Algorithm::SkEcdsaP256.name())
             .string(Curve::P256.name())

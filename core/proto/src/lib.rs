@@ -13,8 +13,8 @@ pub mod crypto;
 pub mod destination;
 pub mod key;
 pub mod limits;
-pub mod message;
 pub mod mailbox;
+pub mod message;
 
 pub mod now;
 pub mod pairing;

@@ -191,7 +191,10 @@ impl Seat {
         if side.contains('/') {
             return Err(SeatRejected::NotASeat);
         }
-        Ok(Self { mailbox: MailboxId::parse(mailbox)?, side: Side::parse(side)? })
+        Ok(Self {
+            mailbox: MailboxId::parse(mailbox)?,
+            side: Side::parse(side)?,
+        })
     }
 }
 
@@ -290,7 +293,9 @@ impl CloseReason {
     /// What a person can do about it.
     pub const fn hint(self) -> &'static str {
         match self {
-            Self::Replaced => "another program connected in this one's place; keep only one running",
+            Self::Replaced => {
+                "another program connected in this one's place; keep only one running"
+            }
             Self::Idle => "the connection went silent; it is made again when the network is back",
             Self::TooBig | Self::BadFrame => "both ends and the relay need matching versions",
             Self::TooMany => "wait a moment, then try again; the relay limits how much passes",
@@ -322,8 +327,9 @@ pub fn split(frame: &[u8]) -> Result<(Meeting, &[u8]), FrameRejected> {
     if frame.len() > MAX_FRAME {
         return Err(FrameRejected::TooLong);
     }
-    let (prefix, sealed) =
-        frame.split_first_chunk::<FRAME_PREFIX>().ok_or(FrameRejected::TooShort)?;
+    let (prefix, sealed) = frame
+        .split_first_chunk::<FRAME_PREFIX>()
+        .ok_or(FrameRejected::TooShort)?;
     if sealed.is_empty() {
         return Err(FrameRejected::TooShort);
     }
@@ -336,7 +342,10 @@ fn parse_number(text: &str) -> Result<Meeting, ControlRejected> {
     if !text.starts_with(|first: char| matches!(first, '1'..='9')) {
         return Err(ControlRejected);
     }
-    text.parse().ok().and_then(Meeting::new).ok_or(ControlRejected)
+    text.parse()
+        .ok()
+        .and_then(Meeting::new)
+        .ok_or(ControlRejected)
 }
 
 const PATH: &str = "/v1/mailbox/";
@@ -357,23 +366,51 @@ mod tests {
             let seat = Seat { mailbox: ID, side };
             assert_eq!(Seat::parse(&seat.path()), Ok(seat));
         }
-        let path = Seat { mailbox: ID, side: Side::Agent }.path();
+        let path = Seat {
+            mailbox: ID,
+            side: Side::Agent,
+        }
+        .path();
         assert_eq!(path, "/v1/mailbox/-_v7-_v7-_v7-_v7-_v7-w/agent");
     }
 
     #[test]
     fn paths_that_differ_in_one_character_are_refused() {
         let refused = [
-            ("/v1/mailbox/-_v7-_v7-_v7-_v7-_v7-w/agents", SeatRejected::Side),
-            ("/v1/mailbox/-_v7-_v7-_v7-_v7-_v7-w/Agent", SeatRejected::Side),
+            (
+                "/v1/mailbox/-_v7-_v7-_v7-_v7-_v7-w/agents",
+                SeatRejected::Side,
+            ),
+            (
+                "/v1/mailbox/-_v7-_v7-_v7-_v7-_v7-w/Agent",
+                SeatRejected::Side,
+            ),
             ("/v1/mailbox/-_v7-_v7-_v7-_v7-_v7-w/", SeatRejected::Side),
-            ("/v1/mailbox/-_v7-_v7-_v7-_v7-_v7-w/agent/", SeatRejected::NotASeat),
+            (
+                "/v1/mailbox/-_v7-_v7-_v7-_v7-_v7-w/agent/",
+                SeatRejected::NotASeat,
+            ),
             ("/v1/mailbox/-_v7-_v7-_v7-_v7-_v7-w", SeatRejected::NotASeat),
-            ("/v2/mailbox/-_v7-_v7-_v7-_v7-_v7-w/agent", SeatRejected::NotASeat),
-            ("/v1/mailbox/-_v7-_v7-_v7-_v7-_v7-/agent", SeatRejected::MailboxId),
-            ("/v1/mailbox/-_v7-_v7-_v7-_v7-_v7-wA/agent", SeatRejected::MailboxId),
-            ("/v1/mailbox/-_v7-_v7-_v7-_v7-_v7-w==/agent", SeatRejected::MailboxId),
-            ("/v1/mailbox/+_v7-_v7-_v7-_v7-_v7-w/agent", SeatRejected::MailboxId),
+            (
+                "/v2/mailbox/-_v7-_v7-_v7-_v7-_v7-w/agent",
+                SeatRejected::NotASeat,
+            ),
+            (
+                "/v1/mailbox/-_v7-_v7-_v7-_v7-_v7-/agent",
+                SeatRejected::MailboxId,
+            ),
+            (
+                "/v1/mailbox/-_v7-_v7-_v7-_v7-_v7-wA/agent",
+                SeatRejected::MailboxId,
+            ),
+            (
+                "/v1/mailbox/-_v7-_v7-_v7-_v7-_v7-w==/agent",
+                SeatRejected::MailboxId,
+            ),
+            (
+                "/v1/mailbox/+_v7-_v7-_v7-_v7-_v7-w/agent",
+                SeatRejected::MailboxId,
+            ),
             ("/v1/mailbox//agent", SeatRejected::MailboxId),
         ];
         for (path, expected) in refused {
@@ -385,7 +422,10 @@ mod tests {
     fn a_second_spelling_of_an_id_is_refused() {
         // The last character carries four bits that must be zero: `w` is 110000, `x` 110001.
         assert_eq!(MailboxId::parse("-_v7-_v7-_v7-_v7-_v7-w"), Ok(ID));
-        assert_eq!(MailboxId::parse("-_v7-_v7-_v7-_v7-_v7-x"), Err(SeatRejected::MailboxId));
+        assert_eq!(
+            MailboxId::parse("-_v7-_v7-_v7-_v7-_v7-x"),
+            Err(SeatRejected::MailboxId)
+        );
     }
 
     #[test]
@@ -455,7 +495,9 @@ mod tests {
     fn close_reasons_are_told_apart_by_code_and_by_name() {
         for reason in CloseReason::ALL {
             assert_eq!(CloseReason::from_code(reason.code()), Some(reason));
-            let same = CloseReason::ALL.into_iter().filter(|it| it.name() == reason.name());
+            let same = CloseReason::ALL
+                .into_iter()
+                .filter(|it| it.name() == reason.name());
             assert_eq!(same.count(), 1);
             assert!(!reason.hint().is_empty());
         }
@@ -473,7 +515,11 @@ mod tests {
     #[test]
     fn refusals_say_what_was_expected() {
         assert!(SeatRejected::NotASeat.to_string().contains("/v1/mailbox/"));
-        assert!(SeatRejected::MailboxId.to_string().contains("22 characters"));
+        assert!(
+            SeatRejected::MailboxId
+                .to_string()
+                .contains("22 characters")
+        );
         assert!(SeatRejected::Side.to_string().contains("agent or signer"));
     }
 }

@@ -25,7 +25,10 @@ pub struct RequestId(#[cbor(with = "minicbor::bytes")] pub [u8; 16]);
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Eight digits tell requests apart in a list; the whole id is in the log's JSON.
-        self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.0
+            .iter()
+            .take(4)
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -101,7 +104,10 @@ pub enum PairingStep {
 
 /// From the agent to the signer.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[expect(clippy::large_enum_variant, reason = "decoded, taken apart at once and never kept")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "decoded, taken apart at once and never kept"
+)]
 pub enum ToSigner {
     /// Please sign.
     #[n(0)]
@@ -335,18 +341,28 @@ pub trait Message: Encode<()> + for<'b> Decode<'b, ()> {
     fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut decoder = minicbor::Decoder::new(bytes);
         let message: Self = decoder.decode().map_err(|error| {
-            if error.is_end_of_input() { Malformed::Truncated } else { Malformed::Unknown }
+            if error.is_end_of_input() {
+                Malformed::Truncated
+            } else {
+                Malformed::Unknown
+            }
         })?;
         if decoder.position() != bytes.len() {
             return Err(Malformed::Trailing);
         }
-        if message.within_limits() { Ok(message) } else { Err(Malformed::TooLong) }
+        if message.within_limits() {
+            Ok(message)
+        } else {
+            Err(Malformed::TooLong)
+        }
     }
 }
 
 impl Message for Hello {
     fn within_limits(&self) -> bool {
-        [&self.name, &self.kind, &self.software].iter().all(|text| text.len() <= MAX_NAME)
+        [&self.name, &self.kind, &self.software]
+            .iter()
+            .all(|text| text.len() <= MAX_NAME)
     }
 }
 
@@ -378,14 +394,20 @@ impl SignRequest {
 
 impl Reported {
     fn within_limits(&self) -> bool {
-        let texts =
-            [&self.directory, &self.terminal, &self.host, &self.known_hosts, &self.user];
+        let texts = [
+            &self.directory,
+            &self.terminal,
+            &self.host,
+            &self.known_hosts,
+            &self.user,
+        ];
         self.processes.len() <= MAX_PROCESSES
-            && self
-                .processes
+            && self.processes.iter().all(|process| {
+                process.program.len() <= MAX_HINT && process.command.len() <= MAX_HINT
+            })
+            && texts
                 .iter()
-                .all(|process| process.program.len() <= MAX_HINT && process.command.len() <= MAX_HINT)
-            && texts.iter().all(|text| text.as_ref().is_none_or(|text| text.len() <= MAX_HINT))
+                .all(|text| text.as_ref().is_none_or(|text| text.len() <= MAX_HINT))
     }
 }
 
@@ -428,7 +450,10 @@ mod tests {
     fn labels_at_the_limit_pass_and_one_byte_more_is_refused() {
         let identities = |length| {
             let key = ByteVec::from(vec![0; 3]);
-            ToAgent::Identities(vec![Identity { key, label: "a".repeat(length) }])
+            ToAgent::Identities(vec![Identity {
+                key,
+                label: "a".repeat(length),
+            }])
         };
         assert!(ToAgent::from_bytes(&identities(MAX_NAME).to_bytes()).is_ok());
         assert_eq!(

@@ -97,7 +97,9 @@ impl PairingFailed {
             Self::Expired | Self::Gone | Self::Confused => {
                 "run `vmux-agent pair` for a new link and try again"
             }
-            Self::NotProven => "check that the link is whole, or run `vmux-agent pair` for a new one",
+            Self::NotProven => {
+                "check that the link is whole, or run `vmux-agent pair` for a new one"
+            }
             Self::Version => "update vmux-agent and vmux-signer to the same version",
             Self::RejectedHere | Self::RejectedThere => {
                 "nothing was stored; if the codes really differed, somebody may stand between the two"
@@ -138,16 +140,16 @@ impl Agreement {
                     let failed = Then::Failed(PairingFailed::RejectedHere);
                     (Stage::Ended, Some(Rejected), failed)
                 }
-                Event::There(Rejected) => {
-                    (Stage::Ended, None, Then::Failed(PairingFailed::RejectedThere))
-                }
+                Event::There(Rejected) => (
+                    Stage::Ended,
+                    None,
+                    Then::Failed(PairingFailed::RejectedThere),
+                ),
                 Event::Left => (Stage::Ended, None, Then::Failed(PairingFailed::Gone)),
                 // The nonce was revealed before anybody was asked; a second one is out of place.
                 Event::YesHere
                 | Event::There(Confirmed | Stored | Reveal(_))
-                | Event::StoredHere => {
-                    (Stage::Ended, None, Then::Failed(PairingFailed::Confused))
-                }
+                | Event::StoredHere => (Stage::Ended, None, Then::Failed(PairingFailed::Confused)),
             },
             (Stage::Storing, Event::StoredHere) => {
                 (Stage::OnlyStoredHere, Some(Stored), Then::Wait)
@@ -180,7 +182,10 @@ mod tests {
 
     fn play(events: &[Event]) -> Turn {
         let mut agreement = Agreement::new();
-        let mut last = Turn { say: None, then: Then::Wait };
+        let mut last = Turn {
+            say: None,
+            then: Then::Wait,
+        };
         for event in events {
             last = agreement.handle(*event);
         }
@@ -190,16 +195,31 @@ mod tests {
     #[test]
     fn both_yes_in_either_order_store() {
         let here_first = play(&[Event::YesHere, Event::There(Confirmed)]);
-        assert_eq!(here_first, Turn { say: None, then: Then::Store });
+        assert_eq!(
+            here_first,
+            Turn {
+                say: None,
+                then: Then::Store
+            }
+        );
         let there_first = play(&[Event::There(Confirmed), Event::YesHere]);
-        assert_eq!(there_first, Turn { say: Some(Confirmed), then: Then::Store });
+        assert_eq!(
+            there_first,
+            Turn {
+                say: Some(Confirmed),
+                then: Then::Store
+            }
+        );
     }
 
     #[test]
     fn one_yes_alone_stores_nothing() {
         assert_eq!(play(&[Event::YesHere]).then, Then::Wait);
         assert_eq!(play(&[Event::There(Confirmed)]).then, Then::Wait);
-        assert_eq!(play(&[Event::YesHere, Event::YesHere]).then, Then::Failed(PairingFailed::Confused));
+        assert_eq!(
+            play(&[Event::YesHere, Event::YesHere]).then,
+            Then::Failed(PairingFailed::Confused)
+        );
     }
 
     #[test]
@@ -225,7 +245,10 @@ mod tests {
             for event in before {
                 agreement.handle(*event);
             }
-            assert_eq!(agreement.handle(reveal).then, Then::Failed(PairingFailed::Confused));
+            assert_eq!(
+                agreement.handle(reveal).then,
+                Then::Failed(PairingFailed::Confused)
+            );
         }
     }
 
@@ -233,12 +256,24 @@ mod tests {
     fn success_is_claimed_only_when_both_have_stored() {
         let agreed = [Event::YesHere, Event::There(Confirmed)];
         let stored_here = [&agreed[..], &[Event::StoredHere]].concat();
-        assert_eq!(play(&stored_here), Turn { say: Some(Stored), then: Then::Wait });
+        assert_eq!(
+            play(&stored_here),
+            Turn {
+                say: Some(Stored),
+                then: Then::Wait
+            }
+        );
         let both = [&stored_here[..], &[Event::There(Stored)]].concat();
         assert_eq!(play(&both).then, Then::Done);
         let gone = [&stored_here[..], &[Event::Left]].concat();
         assert_eq!(play(&gone).then, Then::DoneHere);
         let last = [&agreed[..], &[Event::There(Stored), Event::StoredHere]].concat();
-        assert_eq!(play(&last), Turn { say: Some(Stored), then: Then::Done });
+        assert_eq!(
+            play(&last),
+            Turn {
+                say: Some(Stored),
+                then: Then::Done
+            }
+        );
     }
 }

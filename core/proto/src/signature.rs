@@ -120,17 +120,27 @@ pub fn verify(
 
 /// Encodes an Ed25519 signature.
 pub fn encode_ed25519(signature: &[u8; 64]) -> Vec<u8> {
-    Writer::new().string("ssh-ed25519").string(signature).finish()
+    Writer::new()
+        .string("ssh-ed25519")
+        .string(signature)
+        .finish()
 }
 
 /// Encodes an ECDSA signature from its two big-endian numbers (RFC 5656 section 3.1.2).
 pub fn encode_ecdsa_p256(r: &[u8; 32], s: &[u8; 32]) -> Vec<u8> {
     let pair = Writer::new().positive_mpint(r).positive_mpint(s).finish();
-    Writer::new().string("ecdsa-sha2-nistp256").string(pair).finish()
+    Writer::new()
+        .string("ecdsa-sha2-nistp256")
+        .string(pair)
+        .finish()
 }
 
 fn expect(name: &[u8], expected: &str) -> Result<(), BadSignature> {
-    if name == expected.as_bytes() { Ok(()) } else { Err(BadSignature) }
+    if name == expected.as_bytes() {
+        Ok(())
+    } else {
+        Err(BadSignature)
+    }
 }
 
 fn ed25519_value(reader: &mut Reader<'_>) -> Result<[u8; 64], BadSignature> {

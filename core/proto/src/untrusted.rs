@@ -95,8 +95,22 @@ mod tests {
     #[test]
     fn characters_that_move_hide_or_reverse_are_escaped() {
         for hostile in [
-            '\u{1b}', '\r', '\n', '\t', '\u{7f}', '\u{85}', '\u{202e}', '\u{2066}', '\u{200b}',
-            '\u{feff}', '\u{e0041}', '\u{3164}', '\u{2028}', '\u{a0}', '\u{301}', '\u{fe0f}',
+            '\u{1b}',
+            '\r',
+            '\n',
+            '\t',
+            '\u{7f}',
+            '\u{85}',
+            '\u{202e}',
+            '\u{2066}',
+            '\u{200b}',
+            '\u{feff}',
+            '\u{e0041}',
+            '\u{3164}',
+            '\u{2028}',
+            '\u{a0}',
+            '\u{301}',
+            '\u{fe0f}',
         ] {
             let shown = Untrusted::new(&std::format!("a{hostile}b")).to_string();
             assert_eq!(shown, std::format!("a{}b", hostile.escape_unicode()));

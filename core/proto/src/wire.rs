@@ -38,13 +38,19 @@ impl<'a> Reader<'a> {
 
     /// The next `count` bytes.
     pub fn bytes(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
-        let (head, tail) = self.rest.split_at_checked(count).ok_or(Malformed::Truncated)?;
+        let (head, tail) = self
+            .rest
+            .split_at_checked(count)
+            .ok_or(Malformed::Truncated)?;
         self.rest = tail;
         Ok(head)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        let (head, tail) = self.rest.split_first_chunk::<N>().ok_or(Malformed::Truncated)?;
+        let (head, tail) = self
+            .rest
+            .split_first_chunk::<N>()
+            .ok_or(Malformed::Truncated)?;
         self.rest = tail;
         Ok(*head)
     }
@@ -82,7 +88,11 @@ impl<'a> Reader<'a> {
     /// `string` of at most `limit` bytes.
     pub fn string_within(&mut self, limit: usize) -> Result<&'a [u8], Malformed> {
         let value = self.string()?;
-        if value.len() > limit { Err(Malformed::TooLong) } else { Ok(value) }
+        if value.len() > limit {
+            Err(Malformed::TooLong)
+        } else {
+            Ok(value)
+        }
     }
 
     /// `string` that must be UTF-8.
@@ -114,7 +124,11 @@ impl<'a> Reader<'a> {
 
     /// Ends the message; leftover bytes are an error.
     pub const fn finish(self) -> Result<(), Malformed> {
-        if self.rest.is_empty() { Ok(()) } else { Err(Malformed::Trailing) }
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(Malformed::Trailing)
+        }
     }
 }
 
@@ -155,12 +169,16 @@ impl Writer {
     /// `string`. Nothing we write reaches 4 GiB; a longer value saturates and fails to parse.
     pub fn string(self, value: impl AsRef<[u8]>) -> Self {
         let value = value.as_ref();
-        self.u32(u32::try_from(value.len()).unwrap_or(u32::MAX)).bytes(value)
+        self.u32(u32::try_from(value.len()).unwrap_or(u32::MAX))
+            .bytes(value)
     }
 
     /// `mpint` of a positive big-endian number.
     pub fn positive_mpint(self, number: &[u8]) -> Self {
-        let start = number.iter().position(|byte| *byte != 0).unwrap_or(number.len());
+        let start = number
+            .iter()
+            .position(|byte| *byte != 0)
+            .unwrap_or(number.len());
         let digits = number.get(start..).unwrap_or_default();
         let mut value = Vec::with_capacity(digits.len().saturating_add(1));
         if digits.first().is_some_and(|byte| *byte >= 0x80) {
@@ -189,7 +207,10 @@ mod tests {
 
     #[test]
     fn a_string_one_byte_short_is_refused() {
-        assert_eq!(Reader::new(&[0, 0, 0, 3, 7, 8]).string(), Err(Malformed::Truncated));
+        assert_eq!(
+            Reader::new(&[0, 0, 0, 3, 7, 8]).string(),
+            Err(Malformed::Truncated)
+        );
     }
 
     #[test]
@@ -201,7 +222,10 @@ mod tests {
 
     #[test]
     fn a_length_of_four_gigabytes_allocates_nothing() {
-        assert_eq!(Reader::new(&[255, 255, 255, 255]).string(), Err(Malformed::Truncated));
+        assert_eq!(
+            Reader::new(&[255, 255, 255, 255]).string(),
+            Err(Malformed::Truncated)
+        );
     }
 
     #[test]
