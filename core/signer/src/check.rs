@@ -12,7 +12,7 @@ use vmux_proto::agent_wire::SignFlags;
 use vmux_proto::binding::Chain;
 use vmux_proto::destination::{Destination, Level};
 use vmux_proto::key::PublicKey;
-use vmux_proto::message::{Number, Refusal, SignRequest};
+use vmux_proto::message::{Number, Refusal, Reported, SignRequest};
 use vmux_proto::payload::{Payload, SshSigHash};
 use vmux_proto::signature::Verifier;
 
@@ -88,6 +88,18 @@ impl Asked {
         &self.destination
     }
 
+    /// The destination's host as it stands with the pins.
+    pub(crate) fn host(&self, reported: &Reported, pins: &Pins) -> Option<Host> {
+        self.destination.host_key().map(|key| {
+            let standing = if self.destination.level().is_verified() {
+                pins.standing(key, reported.host.as_deref())
+            } else {
+                Standing::Unverified
+            };
+            Host::new(key, standing)
+        })
+    }
+
     /// Builds the prompt; `number` is taken where the request needs one.
     pub(crate) fn prompt(
         &self,
@@ -97,15 +109,6 @@ impl Asked {
         number: Number,
         deadline: u64,
     ) -> Prompt {
-        let level = self.destination.level();
-        let host = self.destination.host_key().map(|key| {
-            let standing = if level.is_verified() {
-                pins.standing(key, request.reported.host.as_deref())
-            } else {
-                Standing::Unverified
-            };
-            Host::new(key, standing)
-        });
         let hops = self.destination.hops().iter();
         let hops = hops.map(|key| Host::new(key, pins.standing(key, None))).collect();
         let mut prompt = Prompt {
@@ -115,8 +118,8 @@ impl Asked {
             identity: self.identity.label.clone(),
             fingerprint: self.identity.key.fingerprint(),
             subject: self.subject.clone(),
-            level,
-            host,
+            level: self.destination.level(),
+            host: self.host(&request.reported, pins),
             hops,
             number: None,
             deadline,

@@ -15,10 +15,12 @@ mod check;
 mod identity;
 mod line;
 mod pairing;
+mod past;
 mod pins;
 mod prompt;
 mod record;
 mod signer;
+mod waiting;
 
 pub use check::{Asked, Settings};
 pub use identity::{Identities, Identity, IdentityKind, IdentityRefused};

@@ -2,28 +2,26 @@
 use crate::check::{Asked, Settings};
 use crate::identity::{Identities, Identity};
 use crate::line::{Heard, Line, Spoilt};
+use crate::past::{Ended, Fate, Past, Recalled};
 use crate::pins::{PinName, Pins};
 use crate::prompt::Prompt;
 use crate::record::AgentRecord;
+use crate::waiting::{Stage, Waiting, digest};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use minicbor::bytes::ByteVec;
-use sha2::{Digest as _, Sha256};
 use vmux_link::{Entropy, LinkId};
 use vmux_proto::Now;
 use vmux_proto::agent_wire::SignFlags;
 use vmux_proto::limits::MAX_SINCE_CONNECT_MS;
 use vmux_proto::message::{
-    Hello, Message as _, Number, Refusal, RequestId, SignRequest, ToAgent, ToSigner,
+    Hello, Number, Refusal, RequestId, SignRequest, ToAgent, ToSigner,
 };
 use vmux_proto::signature::{Verifier, VerifiedSignature};
 
 /// Requests of one agent that may wait for the person at a time.
 pub(crate) const MAX_WAITING: usize = 16;
-
-/// Answers kept so that a request asked again after a broken connection gets the same one.
-const MAX_ANSWERED: usize = 256;
 
 /// The trusted state machine. See the crate's documentation.
 #[derive(Debug)]
@@ -34,7 +32,7 @@ pub struct Signer {
     pins: Pins,
     lines: BTreeMap<LinkId, Line>,
     waiting: BTreeMap<RequestId, Waiting>,
-    answered: VecDeque<Answered>,
+    past: Past,
     outputs: VecDeque<Output>,
 }
 
@@ -146,34 +144,6 @@ impl SignJob {
     }
 }
 
-#[derive(Debug)]
-struct Waiting {
-    link: LinkId,
-    digest: [u8; 32],
-    asked: Asked,
-    prompt: Prompt,
-    stage: Stage,
-}
-
-impl Waiting {
-    const fn is_undecided(&self) -> bool {
-        matches!(self.stage, Stage::AwaitingDecision)
-    }
-}
-
-#[derive(Debug)]
-enum Stage {
-    AwaitingDecision,
-    AwaitingSignature { name: Option<PinName> },
-}
-
-#[derive(Debug)]
-struct Answered {
-    request: RequestId,
-    digest: [u8; 32],
-    answer: ToAgent,
-}
-
 impl Signer {
     /// A signer with what it has stored; `hello` says who it is.
     pub fn new(
@@ -183,25 +153,27 @@ impl Signer {
         pins: Pins,
         agents: Vec<AgentRecord>,
     ) -> Self {
-        let lines = agents.into_iter().map(|record| (record.id(), Line::new(record))).collect();
-        Self {
+        let mut signer = Self {
             hello,
             settings,
             identities,
             pins,
-            lines,
+            lines: BTreeMap::new(),
             waiting: BTreeMap::new(),
-            answered: VecDeque::new(),
+            past: Past::default(),
             outputs: VecDeque::new(),
+        };
+        for record in agents {
+            signer.paired(record);
         }
+        signer
     }
 
     /// Takes one input.
     pub fn handle(&mut self, input: Input, verifier: &dyn Verifier, now: Now) {
+        self.expire(now);
         match input {
-            Input::Paired(record) => {
-                self.lines.insert(record.id(), Line::new(*record));
-            }
+            Input::Paired(record) => self.paired(*record),
             Input::Met(link, entropy) => self.met(link, entropy),
             Input::Frame(link, frame, random) => self.frame(link, &frame, random, verifier, now),
             Input::Left(link) => self.left(link),
@@ -234,6 +206,11 @@ impl Signer {
     /// The paired agents, and whether each is connected.
     pub fn agents(&self) -> impl Iterator<Item = (&AgentRecord, bool)> {
         self.lines.values().map(|line| (&line.record, line.is_open()))
+    }
+
+    /// A link that is there stays: an agent that makes one of the same name must not get its answers.
+    fn paired(&mut self, record: AgentRecord) {
+        self.lines.entry(record.id()).or_insert_with(|| Line::new(record));
     }
 
     fn met(&mut self, id: LinkId, entropy: Entropy) {
@@ -282,22 +259,20 @@ impl Signer {
         now: Now,
     ) {
         let digest = digest(link, request);
-        if let Some(earlier) = self.answered.iter().find(|one| one.request == request.id) {
-            let answer = if earlier.digest == digest {
-                earlier.answer.clone()
-            } else {
-                ToAgent::Refused(request.id, Refusal::Replayed)
-            };
-            self.say(link, &answer);
-            return;
-        }
-        let waiting_here = self.waiting.values().filter(|waiting| waiting.link == link).count();
-        let checked = if self.waiting.contains_key(&request.id) {
-            Err(Refusal::Replayed)
-        } else if waiting_here >= MAX_WAITING {
-            Err(Refusal::TooMany)
-        } else {
-            Asked::check(request, &self.identities, &self.settings, verifier)
+        let checked = match self.waiting.get(&request.id) {
+            Some(waiting) if waiting.digest == digest => {
+                self.received(request.id);
+                return;
+            }
+            Some(_) => Err(Refusal::Replayed),
+            None => match self.past.recall(request.id, digest, now.uptime) {
+                Recalled::Answer(answer) => {
+                    self.say(link, &answer);
+                    return;
+                }
+                Recalled::Replayed => Err(Refusal::Replayed),
+                Recalled::Unanswered => self.check(link, request, verifier, now),
+            },
         };
         let asked = match checked {
             Ok(asked) => asked,
@@ -312,19 +287,42 @@ impl Signer {
         let deadline = now.uptime.saturating_add(wait);
         let origin = (link, &record.name);
         let prompt = asked.prompt(request, origin, &self.pins, number, deadline);
-        self.say(link, &ToAgent::Received(request.id));
-        if let Some(number) = prompt.number {
-            self.say(link, &ToAgent::ShowNumber(request.id, number));
-        }
-        self.outputs.push_back(Output::Show(Box::new(prompt.clone())));
+        let shown = Output::Show(Box::new(prompt.clone()));
         let waiting = Waiting { link, digest, asked, prompt, stage: Stage::AwaitingDecision };
         self.waiting.insert(request.id, waiting);
+        self.past.make_room(link, now.uptime);
+        self.received(request.id);
+        self.outputs.push_back(shown);
+    }
+
+    fn check(
+        &self,
+        link: LinkId,
+        request: &SignRequest,
+        verifier: &dyn Verifier,
+        now: Now,
+    ) -> Result<Asked, Refusal> {
+        let waiting_here = self.waiting.values().filter(|waiting| waiting.link == link).count();
+        if waiting_here >= MAX_WAITING || self.past.is_full(link, now.uptime) {
+            return Err(Refusal::TooMany);
+        }
+        Asked::check(request, &self.identities, &self.settings, verifier)
+    }
+
+    /// Tells the agent that its request waits, and with what number.
+    fn received(&mut self, request: RequestId) {
+        let Some(waiting) = self.waiting.get(&request) else { return };
+        let (link, undecided) = (waiting.link, waiting.is_undecided());
+        let number = waiting.prompt.number.filter(|_| undecided);
+        self.say(link, &ToAgent::Received(request));
+        if let Some(number) = number {
+            self.say(link, &ToAgent::ShowNumber(request, number));
+        }
     }
 
     fn cancel(&mut self, link: LinkId, request: RequestId) {
         if self.waiting.get(&request).is_some_and(|waiting| waiting.link == link) {
-            let spent = ToAgent::Refused(request, Refusal::Replayed);
-            self.settle(request, spent, Withdrawn::Cancelled);
+            self.settle(request, Fate::Cancelled, Withdrawn::Cancelled);
         }
     }
 
@@ -339,7 +337,7 @@ impl Signer {
         };
         if now.uptime >= waiting.prompt.deadline {
             self.refuse(request, Refusal::TimedOut);
-        } else if waiting.prompt.is_blocked() {
+        } else if waiting.is_blocked(&self.pins) {
             self.refuse(request, Refusal::HostKeyChanged);
         } else if waiting.prompt.number.is_some() && waiting.prompt.number != number {
             self.refuse(request, Refusal::WrongNumber);
@@ -411,7 +409,8 @@ impl Signer {
     }
 
     fn forget(&mut self, link: LinkId) {
-        self.left(link);
+        self.withdraw(|waiting| waiting.link == link);
+        self.past.forget(link);
         if self.lines.remove(&link).is_some() {
             self.outputs.push_back(Output::Forget(link));
         }
@@ -421,15 +420,19 @@ impl Signer {
         if let Some(line) = self.lines.get_mut(&link) {
             line.hang_up();
         }
+        // What is decided stays: the agent gets the answer when it asks again.
+        self.withdraw(|waiting| waiting.link == link && waiting.is_undecided());
+    }
+
+    fn withdraw(&mut self, which: impl Fn(&Waiting) -> bool) {
         let gone: Vec<_> = self
             .waiting
             .iter()
-            .filter(|(_, waiting)| waiting.link == link && waiting.is_undecided())
+            .filter(|(_, waiting)| which(waiting))
             .map(|(request, _)| *request)
             .collect();
         for request in gone {
-            self.waiting.remove(&request);
-            self.outputs.push_back(Output::Withdraw(request, Withdrawn::Disconnected));
+            self.settle(request, Fate::Disconnected, Withdrawn::Disconnected);
         }
     }
 
@@ -461,17 +464,16 @@ impl Signer {
         if let Some(link) = self.waiting.get(&request).map(|waiting| waiting.link) {
             self.say(link, &answer);
         }
-        self.settle(request, answer, withdrawn);
+        self.settle(request, Fate::Answered(answer), withdrawn);
     }
 
-    /// Takes a request off the list and keeps its answer.
-    fn settle(&mut self, request: RequestId, answer: ToAgent, withdrawn: Withdrawn) {
-        let Some(waiting) = self.waiting.remove(&request) else { return };
+    /// Takes a request off the list and remembers what became of it.
+    fn settle(&mut self, request: RequestId, fate: Fate, withdrawn: Withdrawn) {
+        let Some(Waiting { link, digest, prompt, .. }) = self.waiting.remove(&request) else {
+            return;
+        };
         self.outputs.push_back(Output::Withdraw(request, withdrawn));
-        if self.answered.len() >= MAX_ANSWERED {
-            self.answered.pop_front();
-        }
-        self.answered.push_back(Answered { request, digest: waiting.digest, answer });
+        self.past.remember(Ended { link, request, digest, deadline: prompt.deadline, fate });
     }
 
     fn say(&mut self, id: LinkId, message: &ToAgent) {
@@ -485,16 +487,4 @@ impl Signer {
         };
         self.outputs.push_back(output);
     }
-}
-
-/// Tells whether a request asked again is the same one. The wait shrinks between the two, so it
-/// does not count.
-fn digest(link: LinkId, request: &SignRequest) -> [u8; 32] {
-    use alloc::string::ToString as _;
-    let same = SignRequest { wait_ms: 0, ..request.clone() };
-    Sha256::new()
-        .chain_update(link.to_string())
-        .chain_update(ToSigner::Sign(same).to_bytes())
-        .finalize()
-        .into()
 }
