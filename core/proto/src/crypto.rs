@@ -72,3 +72,99 @@ fn fixed_pair(curve: Curve, r: &[u8], s: &[u8]) -> Option<Vec<u8>> {
         .copy_from_slice(s);
     Some(pair)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ed25519_dalek::{Signer as _, SigningKey};
+    use proptest::collection::vec as any_length;
+    use proptest::prelude::{any, proptest};
+
+    #[test]
+    fn an_edwards_signature_verifies_and_one_for_a_key_of_small_order_does_not() {
+        let secret = SigningKey::from_bytes(&[7; 32]);
+        let signature = secret.sign(b"message").to_bytes();
+        assert!(PureRust.ed25519(secret.verifying_key().as_bytes(), b"message", &signature));
+        // With the neutral point as the key, one signature is good for every message.
+        let mut neutral = [0; 32];
+        neutral[0] = 1;
+        let mut universal = [0; 64];
+        universal[0] = 1;
+        let lax = EdwardsKey::from_bytes(&neutral).unwrap();
+        let as_signature = ed25519_dalek::Signature::from_bytes(&universal);
+        assert!(
+            lax.verify(b"whatever", &as_signature).is_ok(),
+            "the check below would be idle"
+        );
+        assert!(!PureRust.ed25519(&neutral, b"whatever", &universal));
+    }
+
+    #[test]
+    fn a_point_beside_its_curve_verifies_nothing() {
+        for curve in [Curve::P256, Curve::P384, Curve::P521] {
+            let mut point = vec![1; curve.field_size() * 2 + 1];
+            point[0] = 4;
+            assert!(!PureRust.ecdsa(curve, &point, b"message", &[1], &[1]));
+        }
+    }
+
+    #[test]
+    fn an_rsa_key_with_exponent_one_verifies_nothing() {
+        // Raised to the first power, the padded hash would be its own signature.
+        let mut padded = vec![0, 1];
+        padded.resize(128 - 52, 0xff);
+        padded.push(0);
+        padded.extend_from_slice(&[
+            0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02,
+            0x01, 0x05, 0x00, 0x04, 0x20,
+        ]);
+        padded.extend_from_slice(&<sha2::Sha256 as sha2::Digest>::digest(b"message"));
+        assert_eq!(padded.len(), 128);
+        let n = vec![0xff; 128];
+        let number = BoxedUint::from_be_slice_vartime;
+        let lax = RsaKey::new_unchecked(number(&n), number(&[1]));
+        let as_signature = pkcs1v15::Signature::try_from(&padded[..]).unwrap();
+        let lax = pkcs1v15::VerifyingKey::<sha2::Sha256>::new(lax);
+        assert!(
+            lax.verify(b"message", &as_signature).is_ok(),
+            "the check below would be idle"
+        );
+        assert!(!PureRust.rsa(&[1], &n, RsaHash::Sha256, b"message", &padded));
+    }
+
+    #[test]
+    fn strange_rsa_numbers_are_refused_without_a_panic() {
+        let odd = vec![0xff; 128];
+        let even = vec![0xfe; 128];
+        let power = [&[0x80][..], &[0; 127]].concat();
+        for n in [&odd, &even, &power] {
+            for e in [
+                &[0][..],
+                &[1],
+                &[2],
+                &[3],
+                &[1, 0, 1],
+                &[0xff; 8],
+                &[0xff; 4],
+            ] {
+                for signature in [&[][..], &[0; 128], &[1; 128], &[0xff; 128], &[1; 129], &[1]] {
+                    assert!(!PureRust.rsa(e, n, RsaHash::Sha512, b"message", signature));
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_numbers_make_verification_panic(
+            number in any_length(any::<u8>(), 0..140),
+            other in any_length(any::<u8>(), 0..140),
+            point in any_length(any::<u8>(), 0..140),
+        ) {
+            for curve in [Curve::P256, Curve::P384, Curve::P521] {
+                assert!(!PureRust.ecdsa(curve, &point, b"message", &number, &other));
+            }
+            assert!(!PureRust.rsa(&other, &number, RsaHash::Sha256, b"message", &point));
+        }
+    }
+}

@@ -172,3 +172,135 @@ fn parse_certificate(payload: &[u8], asked: &PublicKey) -> Result<CertificateBod
     }
     Ok(body)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Writer;
+    use proptest::collection::vec as any_length;
+    use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
+    use serde_json::Value;
+    use std::sync::LazyLock;
+
+    /// A recorded request: the key asked for and the bytes.
+    struct Request {
+        key: PublicKey,
+        payload: Vec<u8>,
+    }
+
+    static REQUESTS: LazyLock<Vec<Request>> = LazyLock::new(|| {
+        let text = include_str!("../../../docs/spec/vectors/payloads.json");
+        let vectors: Value = serde_json::from_str(text).unwrap();
+        let vectors = vectors["payloads"].as_array().unwrap();
+        let request = |vector: &Value| Request {
+            key: PublicKey::parse(&bytes(&vector["key"])).unwrap(),
+            payload: bytes(&vector["payload"]),
+        };
+        vectors.iter().map(request).collect()
+    });
+
+    fn bytes(value: &Value) -> Vec<u8> {
+        let digit = |byte: u8| u8::try_from(char::from(byte).to_digit(16).unwrap()).unwrap();
+        let (pairs, rest) = value.as_str().unwrap().as_bytes().as_chunks::<2>();
+        assert!(rest.is_empty());
+        pairs
+            .iter()
+            .map(|[high, low]| digit(*high) << 4 | digit(*low))
+            .collect()
+    }
+
+    /// In how many classes the bytes can be read, whatever key is asked for.
+    fn classes(payload: &[u8]) -> usize {
+        let any_key = |parses: &dyn Fn(&PublicKey) -> bool| {
+            usize::from(REQUESTS.iter().any(|request| parses(&request.key)))
+        };
+        usize::from(parse_sshsig(payload).is_ok())
+            + any_key(&|key| parse_userauth(payload, key).is_ok())
+            + any_key(&|key| parse_certificate(payload, key).is_ok())
+    }
+
+    #[test]
+    fn recorded_payloads_are_of_one_class_and_random_bytes_of_none() {
+        let found: Vec<_> = REQUESTS
+            .iter()
+            .map(|request| classes(&request.payload))
+            .collect();
+        assert!(found.iter().all(|count| *count <= 1));
+        assert_eq!(
+            found.iter().filter(|count| **count == 0).count(),
+            1,
+            "ssh-add -T"
+        );
+    }
+
+    #[test]
+    fn bytes_made_to_look_like_two_classes_are_at_most_one() {
+        for request in REQUESTS.iter() {
+            for magic in [
+                &b"SSHSIG"[..],
+                b"ssh-ed25519-cert-v01@openssh.com",
+                b"\0\0\0\x20",
+            ] {
+                let framed = Writer::new().string(magic).finish();
+                for start in [magic, &framed] {
+                    let prefixed = [start, &request.payload].concat();
+                    assert!(classes(&prefixed) <= 1);
+                    let replaced = [
+                        start,
+                        request.payload.get(start.len()..).unwrap_or_default(),
+                    ]
+                    .concat();
+                    assert!(classes(&replaced) <= 1);
+                }
+            }
+        }
+    }
+
+    /// Recorded payloads with a part cut out and another written over it.
+    fn mutated() -> impl Strategy<Value = Vec<u8>> {
+        let other = prop_oneof![
+            any_length(any::<u8>(), 0..40),
+            Just(b"SSHSIG".to_vec()),
+            Just(b"\0\0\0\x20ssh-ed25519-cert-v01@openssh.com".to_vec()),
+            Just(alloc::vec![50]),
+            (0..REQUESTS.len()).prop_map(|index| REQUESTS[index].payload.clone()),
+        ];
+        (0..REQUESTS.len(), any::<usize>(), 0..40_usize, other).prop_map(
+            |(index, place, cut, other)| {
+                let payload = &REQUESTS[index].payload;
+                let start = place % (payload.len() + 1);
+                let end = payload.len().min(start + cut);
+                [&payload[..start], &other, &payload[end..]].concat()
+            },
+        )
+    }
+
+    fn is_read_in_one_way(payload: &[u8]) {
+        assert!(classes(payload) <= 1);
+        for request in REQUESTS.iter() {
+            let parsed = Payload::parse(payload, &request.key);
+            let as_one = match &parsed {
+                Ok(Payload::Userauth(_)) => parse_userauth(payload, &request.key).is_ok(),
+                Ok(Payload::SshSig(_)) => parse_sshsig(payload).is_ok(),
+                Ok(Payload::Certificate(_)) => parse_certificate(payload, &request.key).is_ok(),
+                Err(_) => {
+                    parse_userauth(payload, &request.key).is_err()
+                        && parse_certificate(payload, &request.key).is_err()
+                }
+            };
+            assert!(as_one, "{parsed:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn random_bytes_never_parse_as_two_classes(payload in any_length(any::<u8>(), 0..400)) {
+            is_read_in_one_way(&payload);
+        }
+
+        #[test]
+        fn changed_payloads_never_parse_as_two_classes(payload in mutated()) {
+            is_read_in_one_way(&payload);
+        }
+    }
+}
