@@ -6,7 +6,7 @@
 //! one failed or conflicting binding poisons the chain for good, which is not the same as having none.
 use crate::key::PublicKey;
 use crate::limits::{MAX_BINDINGS, MAX_CHAIN, MAX_SESSION_ID, MIN_SESSION_ID};
-use crate::signature::{Verifier, verify};
+use crate::signature::{Verifier, verify, verify_certificate};
 use crate::wire::{Malformed, Reader};
 use alloc::borrow::ToOwned as _;
 use alloc::vec::Vec;
@@ -61,6 +61,11 @@ impl Binding {
         }
         verify(verifier, &host_key, session_id, signature)
             .map_err(|_| BindingRefused::NotSignedByHost)?;
+        // The host signs with the key alone: what stands around it is proven by its authority.
+        if let Some(certificate) = host_key.certificate() {
+            verify_certificate(verifier, certificate)
+                .map_err(|_| BindingRefused::NotSignedByAuthority)?;
+        }
         Ok(Self {
             host_key,
             session_id: session_id.to_owned(),
@@ -78,6 +83,9 @@ pub enum BindingRefused {
     /// The host's signature over the session id is not good.
     #[error("the host key did not sign this session")]
     NotSignedByHost,
+    /// The host key is a certificate whose authority did not sign it.
+    #[error("the host certificate is not signed by the authority it names")]
+    NotSignedByAuthority,
     /// A binding for a login was the last word on this connection.
     #[error("the connection is already bound to a login")]
     AfterLogin,

@@ -1,6 +1,6 @@
 //! Signatures as SSH writes them, and the one place that says whether one is good
 //! (RFC 4253 section 6.6, RFC 5656, RFC 8332, RFC 8709, OpenSSH PROTOCOL.u2f).
-use crate::key::{Curve, KeyData, PublicKey};
+use crate::key::{Certificate, Curve, KeyData, PublicKey};
 use crate::limits::MAX_SIGNATURE;
 use crate::wire::{Malformed, Reader, Writer};
 use alloc::vec::Vec;
@@ -118,6 +118,20 @@ pub fn verify(
     if good { Ok(()) } else { Err(BadSignature) }
 }
 
+/// Checks that the authority a certificate names signed it.
+pub fn verify_certificate(
+    verifier: &dyn Verifier,
+    certificate: &Certificate,
+) -> Result<(), BadSignature> {
+    let authority = &certificate.body.authority;
+    verify(
+        verifier,
+        authority,
+        &certificate.to_be_signed,
+        &certificate.signature,
+    )
+}
+
 /// Encodes an Ed25519 signature.
 pub fn encode_ed25519(signature: &[u8; 64]) -> Vec<u8> {
     Writer::new()
@@ -174,4 +188,265 @@ fn fido_message(
         .u32(counter)
         .bytes(&Sha256::digest(message))
         .finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::PureRust;
+    use ed25519_dalek::Signer as _;
+    use std::vec;
+
+    const MESSAGE: &[u8] = b"what is signed";
+    const APPLICATION: &[u8] = b"ssh:";
+    const PRESENT: u8 = 1;
+    const VERIFIED: u8 = 4;
+
+    fn edwards() -> ed25519_dalek::SigningKey {
+        ed25519_dalek::SigningKey::from_bytes(&[7; 32])
+    }
+
+    fn nist() -> p256::ecdsa::SigningKey {
+        p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap()
+    }
+
+    fn nist_point() -> Vec<u8> {
+        nist()
+            .verifying_key()
+            .to_sec1_point(false)
+            .as_bytes()
+            .to_vec()
+    }
+
+    /// `r` and `s` of a signature, as SSH writes them.
+    fn pair(message: &[u8]) -> Vec<u8> {
+        let signature: p256::ecdsa::Signature = nist().sign(message);
+        let fixed = signature.to_bytes();
+        let (r, s) = fixed.split_at(32);
+        Writer::new().positive_mpint(r).positive_mpint(s).finish()
+    }
+
+    fn check(data: KeyData, blob: &[u8]) -> Result<(), BadSignature> {
+        verify(&PureRust, &PublicKey::from_data(data)?, MESSAGE, blob)
+    }
+
+    /// What a FIDO authenticator signs (PROTOCOL.u2f), put together apart from [`fido_message`].
+    fn authenticated(application: &[u8], flags: u8, counter: u32) -> Vec<u8> {
+        let mut bytes = Sha256::digest(application).to_vec();
+        bytes.push(flags);
+        bytes.extend_from_slice(&counter.to_be_bytes());
+        bytes.extend_from_slice(&Sha256::digest(MESSAGE));
+        bytes
+    }
+
+    fn sk_ed25519(signed: u8, shown: u8, counter: u32) -> Result<(), BadSignature> {
+        let value = edwards()
+            .sign(&authenticated(APPLICATION, signed, 9))
+            .to_bytes();
+        let blob = Writer::new()
+            .string("sk-ssh-ed25519@openssh.com")
+            .string(value)
+            .u8(shown)
+            .u32(counter)
+            .finish();
+        check(
+            KeyData::SkEd25519(edwards().verifying_key().to_bytes(), APPLICATION.to_vec()),
+            &blob,
+        )
+    }
+
+    fn sk_ecdsa(signed: u8, shown: u8, counter: u32) -> Result<(), BadSignature> {
+        let blob = Writer::new()
+            .string("sk-ecdsa-sha2-nistp256@openssh.com")
+            .string(pair(&authenticated(APPLICATION, signed, 9)))
+            .u8(shown)
+            .u32(counter)
+            .finish();
+        check(
+            KeyData::SkEcdsaP256(nist_point(), APPLICATION.to_vec()),
+            &blob,
+        )
+    }
+
+    #[test]
+    fn fido_signatures_with_a_touch_are_accepted_and_without_are_refused() {
+        for sign in [sk_ed25519, sk_ecdsa] {
+            for flags in [PRESENT, PRESENT | VERIFIED] {
+                assert_eq!(sign(flags, flags, 9), Ok(()));
+            }
+            for flags in [0, VERIFIED] {
+                assert_eq!(sign(flags, flags, 9), Err(BadSignature));
+            }
+        }
+    }
+
+    #[test]
+    fn fido_flags_and_counters_that_were_not_signed_are_refused() {
+        for sign in [sk_ed25519, sk_ecdsa] {
+            assert_eq!(sign(PRESENT, PRESENT | VERIFIED, 9), Err(BadSignature));
+            assert_eq!(sign(0, PRESENT, 9), Err(BadSignature));
+            assert_eq!(sign(PRESENT, PRESENT, 10), Err(BadSignature));
+        }
+    }
+
+    #[test]
+    fn a_fido_signature_for_another_application_is_refused() {
+        let value = edwards()
+            .sign(&authenticated(b"ssh:", PRESENT, 9))
+            .to_bytes();
+        let blob = Writer::new()
+            .string("sk-ssh-ed25519@openssh.com")
+            .string(value)
+            .u8(PRESENT)
+            .u32(9)
+            .finish();
+        let of =
+            |name: &[u8]| KeyData::SkEd25519(edwards().verifying_key().to_bytes(), name.to_vec());
+        assert_eq!(check(of(b"ssh:"), &blob), Ok(()));
+        assert_eq!(check(of(b"ssh:x"), &blob), Err(BadSignature));
+        assert_eq!(
+            check(of(b"ssh:"), &[&blob[..], &[0]].concat()),
+            Err(BadSignature)
+        );
+        assert_eq!(
+            check(of(b"ssh:"), &blob[..blob.len() - 1]),
+            Err(BadSignature)
+        );
+    }
+
+    #[test]
+    fn an_ordinary_signature_does_not_count_for_the_fido_key_of_the_same_point() {
+        let point = edwards().verifying_key().to_bytes();
+        let plain = encode_ed25519(&edwards().sign(MESSAGE).to_bytes());
+        assert_eq!(check(KeyData::Ed25519(point), &plain), Ok(()));
+        let fido = KeyData::SkEd25519(point, APPLICATION.to_vec());
+        assert_eq!(check(fido, &plain), Err(BadSignature));
+    }
+
+    #[test]
+    fn what_is_encoded_here_verifies_here() {
+        let fixed = |message: &[u8]| -> [u8; 64] {
+            let signature: p256::ecdsa::Signature = nist().sign(message);
+            signature.to_bytes().into()
+        };
+        let encode = |message: &[u8]| {
+            let fixed = fixed(message);
+            let (r, s) = fixed.split_at(32);
+            encode_ecdsa_p256(r.try_into().unwrap(), s.try_into().unwrap())
+        };
+        let key = || KeyData::Ecdsa(Curve::P256, nist_point());
+        assert_eq!(check(key(), &encode(MESSAGE)), Ok(()));
+        assert_eq!(check(key(), &encode(b"something else")), Err(BadSignature));
+    }
+
+    #[test]
+    fn the_name_in_a_signature_is_the_name_of_its_key() {
+        let named = |name: &str| {
+            let value = edwards().sign(MESSAGE).to_bytes();
+            let blob = Writer::new().string(name).string(value).finish();
+            check(
+                KeyData::Ed25519(edwards().verifying_key().to_bytes()),
+                &blob,
+            )
+        };
+        assert_eq!(named("ssh-ed25519"), Ok(()));
+        for name in [
+            "ssh-ed25519-cert-v01@openssh.com",
+            "ssh-rsa",
+            "ssh-ed25519\0",
+            "",
+        ] {
+            assert_eq!(named(name), Err(BadSignature), "{name}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_an_ecdsa_signature_are_positive_minimal_and_of_the_curves_size() {
+        let signed = pair(MESSAGE);
+        let check_pair = |pair: &[u8]| {
+            let blob = Writer::new()
+                .string("ecdsa-sha2-nistp256")
+                .string(pair)
+                .finish();
+            check(KeyData::Ecdsa(Curve::P256, nist_point()), &blob)
+        };
+        let mut reader = Reader::new(&signed);
+        let (r, s) = (
+            reader.positive_mpint().unwrap(),
+            reader.positive_mpint().unwrap(),
+        );
+        let write = |r: &[u8], s: &[u8]| Writer::new().string(r).string(s).finish();
+        assert_eq!(check_pair(&signed), Ok(()));
+        assert_eq!(check_pair(&[&signed[..], &[0]].concat()), Err(BadSignature));
+        let padded = [&[0, 0][..], r].concat();
+        for wrong in [
+            write(&padded, s),
+            write(&[], s),
+            write(r, &[]),
+            write(&[1], &[1]),
+            write(&[1; 33], s),
+            write(&[0x7f; 4000], s),
+        ] {
+            assert_eq!(check_pair(&wrong), Err(BadSignature));
+        }
+        let swapped = Writer::new().positive_mpint(s).positive_mpint(r).finish();
+        assert_eq!(check_pair(&swapped), Err(BadSignature));
+    }
+
+    #[test]
+    fn rsa_signatures_are_made_with_sha2_or_not_at_all() {
+        /// Says yes to every RSA signature, so that only the names decide.
+        struct Agreeable;
+        impl Verifier for Agreeable {
+            fn ed25519(&self, _: &[u8; 32], _: &[u8], _: &[u8; 64]) -> bool {
+                false
+            }
+            fn ecdsa(&self, _: Curve, _: &[u8], _: &[u8], _: &[u8], _: &[u8]) -> bool {
+                false
+            }
+            fn rsa(&self, _: &[u8], _: &[u8], _: RsaHash, _: &[u8], _: &[u8]) -> bool {
+                true
+            }
+        }
+        let data = KeyData::Rsa {
+            e: vec![1, 0, 1],
+            n: vec![0xff; 256],
+        };
+        let key = PublicKey::from_data(data).unwrap();
+        let named = |name: &str| {
+            let blob = Writer::new().string(name).string([1; 256]).finish();
+            verify(&Agreeable, &key, MESSAGE, &blob)
+        };
+        assert_eq!(named("rsa-sha2-256"), Ok(()));
+        assert_eq!(named("rsa-sha2-512"), Ok(()));
+        for name in [
+            "ssh-rsa",
+            "ssh-rsa-cert-v01@openssh.com",
+            "rsa-sha2-384",
+            "rsa-sha1",
+            "",
+        ] {
+            assert_eq!(named(name), Err(BadSignature), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_signature_over_the_limit_is_refused_before_it_is_read() {
+        let data = KeyData::Ed25519(edwards().verifying_key().to_bytes());
+        assert_eq!(check(data, &vec![0; MAX_SIGNATURE + 1]), Err(BadSignature));
+    }
+
+    #[test]
+    fn a_verified_signature_shows_nothing_of_itself() {
+        let key = KeyData::Ed25519(edwards().verifying_key().to_bytes());
+        let key = PublicKey::from_data(key).unwrap();
+        let blob = encode_ed25519(&edwards().sign(MESSAGE).to_bytes());
+        let checked = VerifiedSignature::check(&PureRust, &key, MESSAGE, blob.clone()).unwrap();
+        assert_eq!(checked.blob(), blob);
+        assert_eq!(std::format!("{checked:?}"), "VerifiedSignature(..)");
+        assert_eq!(
+            VerifiedSignature::check(&PureRust, &key, b"other", blob),
+            Err(BadSignature)
+        );
+    }
 }
