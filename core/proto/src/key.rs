@@ -403,7 +403,7 @@ fn key_data(algorithm: Algorithm, reader: &mut Reader<'_>) -> Result<KeyData, Ma
         Algorithm::Rsa => {
             let e = reader.positive_mpint()?;
             let n = reader.positive_mpint()?;
-            let bits = n.len().saturating_mul(8);
+            let bits = bit_length(n);
             if e.len() > 8 || !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
                 return Err(Malformed::BadValue);
             }
@@ -420,6 +420,15 @@ fn key_data(algorithm: Algorithm, reader: &mut Reader<'_>) -> Result<KeyData, Ma
             reader.string()?.to_owned(),
         ),
     })
+}
+
+/// The size of a positive number without leading zero bytes.
+fn bit_length(number: &[u8]) -> usize {
+    let unused = number.first().map_or(0, |first| first.leading_zeros());
+    number
+        .len()
+        .saturating_mul(8)
+        .saturating_sub(usize::try_from(unused).unwrap_or(0))
 }
 
 fn edwards_point(reader: &mut Reader<'_>) -> Result<[u8; 32], Malformed> {
@@ -489,4 +498,237 @@ fn write_plain(data: &KeyData) -> Vec<u8> {
             .string(application),
     }
     .finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec as any_length;
+    use proptest::prelude::{any, proptest};
+    use std::vec;
+
+    /// A modulus of exactly so many bits, and odd.
+    fn modulus(bits: usize) -> Vec<u8> {
+        let mut number = vec![0xff; bits.div_ceil(8)];
+        number[0] >>= number.len() * 8 - bits;
+        number
+    }
+
+    fn rsa(bits: usize, e: &[u8]) -> Result<PublicKey, Malformed> {
+        PublicKey::from_data(KeyData::Rsa {
+            e: e.to_owned(),
+            n: modulus(bits),
+        })
+    }
+
+    #[test]
+    fn rsa_moduli_at_the_limits_are_parsed_and_one_bit_beyond_is_refused() {
+        const E: &[u8] = &[1, 0, 1];
+        for bits in [
+            MIN_RSA_BITS,
+            MIN_RSA_BITS + 1,
+            2048,
+            MAX_RSA_BITS - 1,
+            MAX_RSA_BITS,
+        ] {
+            assert!(rsa(bits, E).is_ok(), "{bits}");
+        }
+        for bits in [
+            MIN_RSA_BITS - 1,
+            MIN_RSA_BITS - 8,
+            8,
+            MAX_RSA_BITS + 1,
+            MAX_RSA_BITS + 8,
+        ] {
+            assert_eq!(rsa(bits, E), Err(Malformed::BadValue), "{bits}");
+        }
+    }
+
+    #[test]
+    fn rsa_exponents_of_eight_bytes_are_parsed_and_of_nine_or_none_are_refused() {
+        assert!(rsa(2048, &[3]).is_ok());
+        assert!(rsa(2048, &[1; 8]).is_ok());
+        assert_eq!(rsa(2048, &[1; 9]), Err(Malformed::BadValue));
+        assert_eq!(rsa(2048, &[]), Err(Malformed::BadValue));
+    }
+
+    #[test]
+    fn an_rsa_number_with_a_needless_zero_byte_is_refused() {
+        let blob = |n: &[u8]| {
+            Writer::new()
+                .string("ssh-rsa")
+                .string([3])
+                .string(n)
+                .finish()
+        };
+        let n = modulus(2048);
+        let signed = [&[0][..], &n].concat();
+        assert!(PublicKey::parse(&blob(&signed)).is_ok());
+        // Without its sign byte the number is negative, with two it is not minimal.
+        assert_eq!(PublicKey::parse(&blob(&n)), Err(Malformed::BadValue));
+        let padded = [&[0][..], &signed].concat();
+        assert_eq!(PublicKey::parse(&blob(&padded)), Err(Malformed::BadValue));
+    }
+
+    #[test]
+    fn points_have_one_form_and_one_length() {
+        let edwards = |length| {
+            PublicKey::parse(
+                &Writer::new()
+                    .string("ssh-ed25519")
+                    .string(vec![1; length])
+                    .finish(),
+            )
+        };
+        assert!(edwards(32).is_ok());
+        assert_eq!(edwards(31), Err(Malformed::BadValue));
+        assert_eq!(edwards(33), Err(Malformed::BadValue));
+        let nist = |curve: &str, form: u8, length: usize| {
+            let mut point = vec![1; length];
+            point[0] = form;
+            let name = std::format!("ecdsa-sha2-{curve}");
+            PublicKey::parse(
+                &Writer::new()
+                    .string(name)
+                    .string(curve)
+                    .string(point)
+                    .finish(),
+            )
+        };
+        for (curve, length) in [("nistp256", 65), ("nistp384", 97), ("nistp521", 133)] {
+            assert!(nist(curve, 4, length).is_ok());
+            assert_eq!(nist(curve, 4, length - 1), Err(Malformed::BadValue));
+            assert_eq!(nist(curve, 4, length + 1), Err(Malformed::BadValue));
+            assert_eq!(nist(curve, 2, length), Err(Malformed::BadValue));
+            assert_eq!(nist(curve, 2, length / 2 + 1), Err(Malformed::BadValue));
+        }
+    }
+
+    #[test]
+    fn a_curve_under_the_name_of_another_is_refused() {
+        let blob = |name: &str| {
+            let mut point = vec![1; 65];
+            point[0] = 4;
+            Writer::new()
+                .string("ecdsa-sha2-nistp256")
+                .string(name)
+                .string(point)
+                .finish()
+        };
+        assert!(PublicKey::parse(&blob("nistp256")).is_ok());
+        assert_eq!(
+            PublicKey::parse(&blob("nistp384")),
+            Err(Malformed::BadValue)
+        );
+    }
+
+    /// A certificate with an arbitrary kind, list of principals and authority, signature and all.
+    fn certificate(kind: u32, principals: &[u8], authority: &[u8]) -> Vec<u8> {
+        Writer::new()
+            .string("ssh-ed25519-cert-v01@openssh.com")
+            .string("nonce")
+            .string([1; 32])
+            .u64(1)
+            .u32(kind)
+            .string("id")
+            .string(principals)
+            .u64(0)
+            .u64(u64::MAX)
+            .string("")
+            .string("")
+            .string("")
+            .string(authority)
+            .string("signature")
+            .finish()
+    }
+
+    #[test]
+    fn a_certificate_by_a_plain_key_is_parsed_and_one_by_a_certificate_is_refused() {
+        let plain = Writer::new().string("ssh-ed25519").string([2; 32]).finish();
+        let certified = certificate(1, b"", &plain);
+        assert!(PublicKey::parse(&certified).is_ok());
+        let nested = certificate(1, b"", &certified);
+        assert_eq!(PublicKey::parse(&nested), Err(Malformed::BadValue));
+        assert_eq!(
+            PublicKey::parse(&certificate(1, b"", &nested)),
+            Err(Malformed::BadValue)
+        );
+    }
+
+    #[test]
+    fn a_certificate_is_for_a_user_or_a_host_and_lists_whole_names() {
+        let authority = Writer::new().string("ssh-ed25519").string([2; 32]).finish();
+        let parse = |kind, names: &[u8]| PublicKey::parse(&certificate(kind, names, &authority));
+        let names = Writer::new().string("root").string("").finish();
+        for kind in [1, 2] {
+            assert_eq!(
+                parse(kind, &names)
+                    .unwrap()
+                    .certificate()
+                    .unwrap()
+                    .body
+                    .principals,
+                [b"root".to_vec(), Vec::new()]
+            );
+        }
+        assert_eq!(parse(0, &names), Err(Malformed::BadValue));
+        assert_eq!(parse(3, &names), Err(Malformed::BadValue));
+        assert_eq!(
+            parse(1, &names[..names.len() - 1]),
+            Err(Malformed::Truncated)
+        );
+        assert_eq!(
+            parse(1, &[&names[..], &[0]].concat()),
+            Err(Malformed::Truncated)
+        );
+    }
+
+    #[test]
+    fn the_bytes_under_a_certificates_signature_end_before_it() {
+        let authority = Writer::new().string("ssh-ed25519").string([2; 32]).finish();
+        let blob = certificate(2, b"", &authority);
+        let key = PublicKey::parse(&blob).unwrap();
+        let certificate = key.certificate().unwrap();
+        assert_eq!(certificate.signature, b"signature");
+        let whole = Writer::new()
+            .bytes(&certificate.to_be_signed)
+            .string(b"signature")
+            .finish();
+        assert_eq!(whole, blob);
+    }
+
+    #[test]
+    fn types_nobody_should_use_any_more_are_unknown() {
+        for name in [
+            "ssh-dss",
+            "ssh-rsa1",
+            "ssh-ed448",
+            "ssh-rsa-cert-v00@openssh.com",
+            "",
+        ] {
+            let blob = Writer::new().string(name).string([1; 32]).finish();
+            assert_eq!(PublicKey::parse(&blob), Err(Malformed::Unknown), "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_parsed_is_written_back(blob in any_length(any::<u8>(), 0..300), at in 0..7_usize) {
+            let named = Writer::new().string(Algorithm::ALL[at].name()).bytes(&blob).finish();
+            for bytes in [blob, named] {
+                if let Ok(key) = PublicKey::parse(&bytes) {
+                    assert_eq!(key.blob(), bytes);
+                    assert_eq!(PublicKey::from_data(key.data().clone()), Ok(key.clone()));
+                    assert_eq!(PublicKey::from_line(&key.to_line()), Ok((key, "")));
+                }
+            }
+        }
+
+        #[test]
+        fn any_line_is_read_or_refused(line in ".{0,200}") {
+            if let Ok((key, comment)) = PublicKey::from_line(&line) {
+                assert!(line.starts_with(key.blob_type()) && line.ends_with(comment));
+            }
+        }
+    }
 }
