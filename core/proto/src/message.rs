@@ -4,13 +4,14 @@
 //! that both ends can grow; an unknown message or a version nobody knows is [`Malformed`]. The
 //! direction is part of a message's type. The link bounds a message before it is decoded.
 use crate::limits::{
-    MAX_BINDINGS, MAX_CHAIN, MAX_HINT, MAX_IDENTITIES, MAX_KEY_BLOB, MAX_NAME, MAX_PAYLOAD,
-    MAX_PROCESSES, MAX_SIGNATURE,
+    MAX_BINDINGS, MAX_CHAIN, MAX_HINT, MAX_IDENTITIES, MAX_IDENTITY_BLOB, MAX_KEY_BLOB, MAX_NAME,
+    MAX_PAYLOAD, MAX_PROCESSES, MAX_SIGNATURE,
 };
 use crate::wire::Malformed;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::RangeInclusive;
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
@@ -39,11 +40,14 @@ impl fmt::Debug for RequestId {
 }
 
 /// Two digits, 10 to 99, that the signer chooses and the workstation shows to whoever asked.
+/// [`ToAgent::from_bytes`] refuses every other value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(transparent)]
 pub struct Number(#[n(0)] u8);
 
 impl Number {
+    const RANGE: RangeInclusive<u8> = 10..=99;
+
     /// Picks one of the 90 numbers from random bytes.
     pub fn pick(random: [u8; 4]) -> Self {
         let spread = u32::from_be_bytes(random) % 90;
@@ -52,8 +56,9 @@ impl Number {
 
     /// Reads what a person typed.
     pub fn parse(text: &str) -> Option<Self> {
-        match text.trim().parse() {
-            Ok(value @ 10..=99) if text.trim().len() == 2 => Some(Self(value)),
+        let digits = text.trim();
+        match digits.parse() {
+            Ok(value) if digits.len() == 2 && Self::RANGE.contains(&value) => Some(Self(value)),
             Ok(_) | Err(_) => None,
         }
     }
@@ -417,11 +422,12 @@ impl Message for ToAgent {
             Self::Identities(identities) => {
                 identities.len() <= MAX_IDENTITIES
                     && identities.iter().all(|identity| {
-                        identity.key.len() <= MAX_KEY_BLOB && identity.label.len() <= MAX_NAME
+                        identity.key.len() <= MAX_IDENTITY_BLOB && identity.label.len() <= MAX_NAME
                     })
             }
             Self::Signed(_, signature) => signature.len() <= MAX_SIGNATURE,
-            Self::Received(_) | Self::ShowNumber(..) | Self::Refused(..) | Self::Unpaired => true,
+            Self::ShowNumber(_, number) => Number::RANGE.contains(&number.0),
+            Self::Received(_) | Self::Refused(..) | Self::Unpaired => true,
         }
     }
 }
