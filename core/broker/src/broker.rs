@@ -99,6 +99,7 @@ pub struct Asked {
 
 /// What the broker wants done, in this order.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made one at a time and moved twice; a box costs more")]
 pub enum Output {
     /// Answer a client.
     Answer(ClientId, Answer),
@@ -142,16 +143,16 @@ pub enum Event {
     /// A phone's identities changed; how many it offers.
     Identities(LinkId, usize),
     /// The agent was locked or unlocked.
-    Locked(Locked),
+    Locking(Locking),
 }
 
 /// What became of a locking attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Locked {
+pub enum Locking {
     /// The agent is locked.
-    Locked,
+    Closed,
     /// The agent is unlocked.
-    Unlocked,
+    Opened,
     /// A wrong passphrase.
     WrongPassphrase,
 }
@@ -213,12 +214,16 @@ impl Broker {
 
     /// Takes one input.
     pub fn handle(&mut self, input: Input, verifier: &dyn Verifier, now: Now) {
+        // First of all: what comes too late is refused, even if nobody said that time passed (I5).
+        self.expire(now);
         match input {
             Input::Ask(asked) => self.asked(asked, now),
             Input::Gone(client) => self.gone(client),
             Input::Stretched(client, job, tag) => self.stretched(client, job, tag, now),
             Input::Paired(record) => self.paired(*record),
             Input::Met(link) => {
+                // A new meeting ends the one before it.
+                self.left(link, now);
                 self.relays_down.remove(&link);
                 self.with_phone(link, Phone::met);
             }
@@ -228,7 +233,9 @@ impl Broker {
             Input::Left(link) => self.left(link, now),
             Input::RelayDown(link) => {
                 self.left(link, now);
-                self.relays_down.insert(link);
+                if self.phone(link).is_some() {
+                    self.relays_down.insert(link);
+                }
             }
             Input::RelayUp(link) => {
                 self.relays_down.remove(&link);
@@ -236,7 +243,6 @@ impl Broker {
             Input::Unpair(link) => self.unpair(link),
             Input::Tick => {}
         }
-        self.expire(now);
         self.attempt(now);
     }
 
@@ -313,11 +319,10 @@ impl Broker {
             Ask::Unlock(passphrase) if self.lock.is_locked() => {
                 self.attempts.push_back(Attempt { client, passphrase, salt: None });
             }
-            Ask::Unlock(_) => self.answer(client, Answer::Failure),
             // There is no session material yet that could be dropped; RFC 9987 section 5.4 wants
             // this honoured whatever the policy, also while locked.
             Ask::RemoveAll => self.answer(client, Answer::Success),
-            Ask::Remove => self.answer(client, Answer::Failure),
+            Ask::Unlock(_) | Ask::Remove => self.answer(client, Answer::Failure),
         }
     }
 
@@ -351,6 +356,9 @@ impl Broker {
         let (key, label) = held.ok_or(Denial::NoSuchIdentity)?.clone();
         let oldest = asked.connected.saturating_add(MAX_SINCE_CONNECT_MS);
         let deadline = now.uptime.saturating_add(self.limits.wait_ms).min(oldest);
+        if now.uptime >= deadline {
+            return Err(Denial::TimedOut);
+        }
         let request = request(asked, ask)?;
         let shown = Waiting {
             id: request.id,
@@ -424,6 +432,9 @@ impl Broker {
         let was_open = phone.is_open();
         match phone.hear(frame, &hello, entropy) {
             Err(Spoilt) => {
+                if was_open {
+                    self.parted(link, now);
+                }
                 self.left(link, now);
                 self.outputs.push_back(Output::Restart(link));
             }
@@ -498,21 +509,21 @@ impl Broker {
     }
 
     fn left(&mut self, link: LinkId, now: Now) {
-        let was_open = self.phone(link).is_some_and(Phone::is_open);
-        self.with_phone(link, |phone| {
-            phone.left();
-            if was_open {
-                phone.record.seen = now.wall;
-            }
-        });
+        if self.phone(link).is_some_and(Phone::is_open) {
+            self.parted(link, now);
+        }
+        self.with_phone(link, Phone::left);
         let give_up = now.uptime.saturating_add(self.limits.reach_ms);
         for pending in self.pending.values_mut().filter(|pending| pending.link == link) {
             pending.give_up = pending.give_up.or(Some(give_up));
         }
-        if was_open {
-            let name = self.name(link);
-            self.outputs.push_back(Output::Event(Event::Away(link, name)));
-        }
+    }
+
+    /// A phone that was there is no more.
+    fn parted(&mut self, link: LinkId, now: Now) {
+        self.with_phone(link, |phone| phone.record.seen = now.wall);
+        let name = self.name(link);
+        self.outputs.push_back(Output::Event(Event::Away(link, name)));
     }
 
     fn paired(&mut self, record: PhoneRecord) {
@@ -604,24 +615,24 @@ impl Broker {
         self.stretching = false;
         let done = match (job, tag) {
             (_, None) => None,
-            (Job::Lock(salt), Some(tag)) => self.lock.lock(salt, tag).then_some(Locked::Locked),
+            (Job::Lock(salt), Some(tag)) => self.lock.lock(salt, tag).then_some(Locking::Closed),
             (Job::Unlock(salt), Some(tag)) => Some(if self.lock.unlock(salt, &tag, now) {
-                Locked::Unlocked
+                Locking::Opened
             } else {
-                Locked::WrongPassphrase
+                Locking::WrongPassphrase
             }),
         };
-        if done == Some(Locked::Locked) {
+        if done == Some(Locking::Closed) {
             for id in self.pending_where(|_| true) {
                 self.cancel(id, Denial::Locked);
             }
         }
         if let Some(done) = done {
-            self.outputs.push_back(Output::Event(Event::Locked(done)));
+            self.outputs.push_back(Output::Event(Event::Locking(done)));
         }
         let answer = match done {
-            Some(Locked::Locked | Locked::Unlocked) => Answer::Success,
-            Some(Locked::WrongPassphrase) | None => Answer::Failure,
+            Some(Locking::Closed | Locking::Opened) => Answer::Success,
+            Some(Locking::WrongPassphrase) | None => Answer::Failure,
         };
         self.answer(client, answer);
     }
@@ -671,7 +682,10 @@ fn request(asked: &Asked, ask: &SignAsk) -> Result<SignRequest, Denial> {
         reported: asked.reported.clone(),
     };
     let fits = |request: &SignRequest| {
-        ToSigner::Sign(request.clone()).to_bytes().len().saturating_add(ROOM_FOR_WAIT) <= MAX_MESSAGE
+        let message = ToSigner::Sign(request.clone());
+        // A phone takes a message beyond its limits for a broken link.
+        message.within_limits()
+            && message.to_bytes().len().saturating_add(ROOM_FOR_WAIT) <= MAX_MESSAGE
     };
     if !fits(&request) {
         request.reported = Reported::default();

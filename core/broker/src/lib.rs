@@ -18,7 +18,7 @@ mod phone;
 pub mod ssh_argv;
 mod status;
 
-pub use broker::{Asked, Broker, Ended, Event, Input, Limits, Locked, Output, Shown};
+pub use broker::{Asked, Broker, Ended, Event, Input, Limits, Locking, Output, Shown};
 pub use conversation::{Answer, Ask, ClientId, Conversation, SignAsk, Step};
 pub use denial::Denial;
 pub use lock::{Job, Passphrase, Salt, Stretched, stretch};

@@ -25,6 +25,8 @@ pub struct Pairing {
     own: Option<StaticSecret>,
     hello: Hello,
     state: State,
+    /// The phone left while this end stored.
+    gone: bool,
     outputs: VecDeque<PairingOutput>,
 }
 
@@ -107,7 +109,7 @@ struct Met {
 
 impl Pairing {
     /// Makes an offer to meet on `relay`; `hello` says who this agent is.
-    pub fn new(relay: &str, hello: Hello, fresh: Fresh, now: Now) -> Self {
+    pub fn new(relay: &str, hello: Hello, fresh: &Fresh, now: Now) -> Self {
         let own = StaticSecret::from_bytes(fresh.key);
         let offer = Offer {
             relay: String::from(relay),
@@ -116,7 +118,14 @@ impl Pairing {
             secret: Psk::from_bytes(fresh.secret),
             expires: now.wall.saturating_add(OFFER_LIFE),
         };
-        Self { offer, own: Some(own), hello, state: State::AwaitingCall, outputs: VecDeque::new() }
+        Self {
+            offer,
+            own: Some(own),
+            hello,
+            state: State::AwaitingCall,
+            gone: false,
+            outputs: VecDeque::new(),
+        }
     }
 
     /// The offer, to be shown to the phone.
@@ -173,13 +182,27 @@ impl Pairing {
                 Err(PairingFailed::Expired)
             }
             (State::Agreeing { mut channel, agreement, met }, input) => {
-                let Some(event) = event(&mut channel, input)? else {
+                let event = match event(&mut channel, input) {
+                    Ok(event) => event,
+                    // What is being stored stays; the phone is as good as gone.
+                    Err(_) if met.is_none() => Some(Event::Left),
+                    Err(failed) => return Err(failed),
+                };
+                let Some(event) = event else {
                     return Ok(State::Agreeing { channel, agreement, met });
                 };
                 if event == Event::YesHere {
                     self.expire(now)?;
                 }
-                self.agree(channel, agreement, met, event, now)
+                self.gone |= event == Event::Left;
+                match self.agree(channel, agreement, met, event, now)? {
+                    State::Agreeing { channel, agreement, met }
+                        if self.gone && event == Event::StoredHere =>
+                    {
+                        self.agree(channel, agreement, met, Event::Left, now)
+                    }
+                    state => Ok(state),
+                }
             }
             (State::Ended, _) => Ok(State::Ended),
         }
@@ -242,7 +265,9 @@ impl Pairing {
         now: Now,
     ) -> Result<State, PairingFailed> {
         let turn = agreement.handle(event);
-        if let Some(step) = turn.say {
+        if let Some(step) = turn.say
+            && !self.gone
+        {
             let frame = channel.seal(&step.to_bytes()).map_err(|_| PairingFailed::Confused)?;
             self.outputs.push_back(PairingOutput::Send(frame));
         }

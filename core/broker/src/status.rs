@@ -14,7 +14,7 @@ pub struct Status {
     pub locked: bool,
     /// The paired phones, oldest pairing first.
     pub phones: Vec<PhoneStatus>,
-    /// The requests that wait for a person, oldest first.
+    /// The requests that wait for a person; the one that ends first comes first.
     pub waiting: Vec<Waiting>,
 }
 

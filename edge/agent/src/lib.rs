@@ -1,0 +1,19 @@
+//! The agent daemon: its sockets, the processes behind them, and the way to the signer. It moves
+//! bytes between them and the [broker](vmux_broker), which decides.
+
+mod client;
+pub mod command;
+mod config;
+pub mod control;
+mod daemon;
+mod events;
+mod hosts;
+mod hub;
+mod links;
+mod pairing;
+pub mod provenance;
+pub mod socket;
+pub mod tty;
+
+/// Program and version, as the other end of a link is told.
+pub const SOFTWARE: &str = concat!("vmux-agent ", env!("CARGO_PKG_VERSION"));

@@ -1,1 +1,38 @@
-fn main() {}
+//! The program `vmux-agent`.
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use vmux_agent::command::{self, CommandLine};
+use vmux_host::harden::harden;
+
+fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::WARN.into())
+        .with_env_var("VMUX_LOG")
+        .from_env_lossy();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .init();
+    if let Err(not_hardened) = harden() {
+        tracing::warn!(%not_hardened, "the process is not closed to debuggers");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => {
+            let code = runtime.block_on(command::run(line));
+            // A read of the terminal cannot be cancelled; it must not keep the program alive.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => {
+            drop(writeln!(std::io::stderr(), "vmux-agent: the runtime does not start: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! One client of the agent socket: bytes in, bytes out, and a line in its terminal while it waits.
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, info};
+use vmux_broker::known_hosts::{Lookup, Name, Verdict};
+use vmux_broker::{Answer, Ask, Asked, ClientId, Conversation, Event, SignAsk, Step};
+use vmux_host::{clock, entropy};
+use vmux_proto::agent_wire::NotServed;
+use vmux_proto::crypto::PureRust;
+use vmux_proto::limits::MAX_HINT;
+use vmux_proto::message::Reported;
+
+use crate::events::{Told, describe};
+use crate::hosts::Hosts;
+use crate::hub::{Hub, Waiter};
+use crate::provenance::{Inspector, Peer, Provenance};
+use crate::tty::Notice;
+
+/// What every client needs.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) hub: Hub,
+    pub(crate) hosts: Arc<Hosts>,
+    pub(crate) inspector: Inspector,
+    pub(crate) notices: Notices,
+}
+
+/// Whether requests are announced in the client's terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notices {
+    On,
+    Off,
+}
+
+/// A client is served until it hangs up.
+pub(crate) struct Client {
+    desk: Desk,
+    id: ClientId,
+    connected: u64,
+    peer: Arc<Peer>,
+    stream: UnixStream,
+    conversation: Conversation,
+    /// Set once the client has sent its last byte.
+    ended: bool,
+}
+
+/// The client is gone, or cannot be served any more.
+#[derive(Clone, Copy, Debug)]
+struct HungUp;
+
+/// A client that does not take its replies for this long is hung up on.
+const WRITE_WITHIN: Duration = Duration::from_secs(20);
+
+/// Bytes read at a time.
+const READ_SIZE: usize = 4096;
+
+/// News kept for a client's terminal.
+const MAX_NEWS: usize = 16;
+
+impl Client {
+    pub(crate) fn new(desk: Desk, id: ClientId, peer: Peer, stream: UnixStream) -> Self {
+        Self {
+            desk,
+            id,
+            connected: clock::now().uptime,
+            peer: Arc::new(peer),
+            stream,
+            conversation: Conversation::new(),
+            ended: false,
+        }
+    }
+
+    /// Serves until the client hangs up.
+    pub(crate) async fn serve(mut self) {
+        while self.step().await.is_ok() {}
+    }
+
+    async fn step(&mut self) -> Result<(), HungUp> {
+        match self.conversation.next(&PureRust) {
+            Err(bad_length) => {
+                info!(client = self.id.0, pid = self.peer.pid(), %bad_length, "hung up");
+                Err(HungUp)
+            }
+            Ok(Step::Read) if self.ended => Err(HungUp),
+            Ok(Step::Read) => {
+                let read = read(&mut self.stream).await?;
+                self.take(&read);
+                Ok(())
+            }
+            Ok(Step::Write(reply)) => self.write(&reply).await,
+            Ok(Step::Refuse(reply, denial)) => {
+                self.desk.hub.refused(self.id, denial).await.map_err(|_| HungUp)?;
+                self.write(&reply).await
+            }
+            Ok(Step::NotServed(reply, what)) => {
+                self.not_served(what);
+                self.write(&reply).await
+            }
+            Ok(Step::Ask(ask)) => {
+                let reply = match self.ask(ask).await? {
+                    Some(answer) => self.conversation.answer(answer),
+                    None => return Err(HungUp),
+                };
+                self.write(&reply).await
+            }
+        }
+    }
+
+    /// Asks the hub and waits, while the client may send more or hang up.
+    async fn ask(&mut self, ask: Ask) -> Result<Option<Answer>, HungUp> {
+        let needs_person = matches!(ask, Ask::Sign(_));
+        let (provenance, lookup) = match &ask {
+            Ask::Sign(sign) => self.look(sign).await,
+            Ask::Identities | Ask::Lock(_) | Ask::Unlock(_) | Ask::RemoveAll | Ask::Remove => {
+                (Provenance::default(), None)
+            }
+        };
+        if matches!(ask, Ask::Remove) {
+            info!(client = self.id.0, "identities are removed on the phone, not here");
+        }
+        let (answer, mut answered) = oneshot::channel();
+        let (news, mut heard) = mpsc::channel(MAX_NEWS);
+        let asked = Asked {
+            client: self.id,
+            connected: self.connected,
+            ask,
+            random: entropy::fill().map_err(|_| HungUp)?,
+            reported: reported(&provenance, lookup.as_ref()),
+            known_hosts: lookup.map(|lookup| lookup.verdict),
+        };
+        self.desk.hub.ask(asked, Waiter { answer, news }).await.map_err(|_| HungUp)?;
+        let mut line = Line::new(self.desk.notices, &provenance);
+        loop {
+            let listening = !self.ended && !self.conversation.is_ahead();
+            tokio::select! {
+                biased;
+                answer = &mut answered => {
+                    while let Ok(event) = heard.try_recv() {
+                        line.show(&event);
+                    }
+                    return Ok(answer.ok());
+                }
+                Some(event) = heard.recv() => line.show(&event),
+                read = read(&mut self.stream), if listening => match read {
+                    Ok(bytes) if bytes.is_empty() && needs_person => {
+                        self.desk.hub.gone(self.id).await.map_err(|_| HungUp)?;
+                        return Err(HungUp);
+                    }
+                    Ok(bytes) => self.take(&bytes),
+                    Err(HungUp) => {
+                        self.desk.hub.gone(self.id).await.map_err(|_| HungUp)?;
+                        return Err(HungUp);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Finds out who the client is and what its host is called: hints for the person.
+    async fn look(&self, sign: &SignAsk) -> (Provenance, Option<Lookup>) {
+        let provenance = self.desk.inspector.inspect(Arc::clone(&self.peer)).await;
+        let Some(key) = sign.destination.host_key().cloned() else { return (provenance, None) };
+        let candidates: Vec<Name> =
+            provenance.invocation().map(|invocation| invocation.names()).unwrap_or_default();
+        let hosts = Arc::clone(&self.desk.hosts);
+        let lookup = tokio::task::spawn_blocking(move || hosts.lookup(&key, &candidates)).await;
+        (provenance, lookup.ok())
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            self.ended = true;
+        }
+        self.conversation.read(bytes);
+    }
+
+    async fn write(&mut self, reply: &[u8]) -> Result<(), HungUp> {
+        match tokio::time::timeout(WRITE_WITHIN, self.stream.write_all(reply)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                debug!(client = self.id.0, %error, "hung up");
+                Err(HungUp)
+            }
+            Err(_) => {
+                info!(client = self.id.0, pid = self.peer.pid(), "does not read its replies");
+                Err(HungUp)
+            }
+        }
+    }
+
+    fn not_served(&self, what: NotServed) {
+        let pid = self.peer.pid();
+        match what {
+            NotServed::AddIdentity => {
+                info!(pid, "keys are not added here: identities are managed on the phone");
+            }
+            NotServed::Smartcard => info!(pid, "smartcards and PKCS#11 are never loaded here"),
+            NotServed::Extension => debug!(pid, "an extension that is not served"),
+            NotServed::Unknown(number) => debug!(pid, number, "a message that is not served"),
+        }
+    }
+}
+
+/// The next bytes; none if the client has sent its last.
+async fn read(stream: &mut UnixStream) -> Result<Vec<u8>, HungUp> {
+    let mut buffer = [0; READ_SIZE];
+    let count = stream.read(&mut buffer).await.map_err(|_| HungUp)?;
+    Ok(buffer.get(..count).unwrap_or_default().to_vec())
+}
+
+fn reported(provenance: &Provenance, lookup: Option<&Lookup>) -> Reported {
+    let known_hosts = lookup.and_then(|lookup| match &lookup.verdict {
+        Verdict::Confirmed { name } => Some(format!("{} (in known_hosts)", name.as_str())),
+        Verdict::Named { names } => Some(format!("{} (in known_hosts)", names.join(", "))),
+        Verdict::HashedKnown => Some("in known_hosts under a hashed name".to_owned()),
+        Verdict::Revoked => Some("revoked in known_hosts".to_owned()),
+        Verdict::Unknown => None,
+    });
+    let known_hosts = known_hosts.map(|mut text| {
+        text.truncate(text.floor_char_boundary(MAX_HINT));
+        text
+    });
+    Reported { known_hosts, ..provenance.reported() }
+}
+
+/// The line in the client's terminal.
+struct Line(Option<Notice>);
+
+impl Line {
+    fn new(notices: Notices, provenance: &Provenance) -> Self {
+        Self(match notices {
+            Notices::On => provenance.terminal.as_ref().and_then(Notice::open),
+            Notices::Off => None,
+        })
+    }
+
+    fn show(&mut self, event: &Event) {
+        let Some(notice) = &mut self.0 else { return };
+        match event {
+            Event::Asked(shown) => {
+                notice.waiting(&format!("vmux: asking {}: {}", shown.waiting.phone, describe(&shown.waiting)));
+            }
+            Event::Received(shown) => {
+                notice.waiting(&format!("vmux: approve on {}: {}", shown.waiting.phone, describe(&shown.waiting)));
+            }
+            Event::Number(shown, number) => {
+                notice.waiting(&format!(
+                    "vmux: type {number} on {}: {}",
+                    shown.waiting.phone,
+                    describe(&shown.waiting)
+                ));
+            }
+            Event::Ended(_, vmux_broker::Ended::Signed) => {
+                // The program's own output goes on; nothing needs to be said.
+                self.0 = None;
+            }
+            Event::Ended(..) | Event::Refused(..) => {
+                let told = Told::of(event);
+                let hint = told.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+                if let Some(notice) = self.0.take() {
+                    notice.outcome(&format!("vmux: {}{hint}", told.text));
+                }
+            }
+            Event::Connected(..)
+            | Event::Away(..)
+            | Event::Paired(..)
+            | Event::Unpaired(..)
+            | Event::Identities(..)
+            | Event::Locking(_) => {}
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The command line of `vmux-agent`.
+mod ask;
+mod env;
+mod lock;
+mod pair;
+mod run;
+mod show;
+mod up;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use vmux_host::config::{ConfigRefused, load, load_or_default};
+use vmux_host::output::{Format, Output};
+use vmux_host::paths::{NoHome, Places, Program};
+
+use crate::config::{Config, ValueRefused};
+use crate::daemon::Setting;
+use crate::socket::IfMissing;
+
+/// An SSH agent whose keys live on your phone.
+#[derive(Debug, Parser)]
+#[command(
+    name = "vmux-agent",
+    version,
+    after_help = "Exit status: 0 done, 1 failed (and said why), 2 wrong usage, \
+                  3 the agent is not running, 4 refused by a person."
+)]
+pub struct CommandLine {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+struct Common {
+    /// Where state is kept [default: ~/.local/state/vmux-agent]
+    #[arg(long, global = true, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// The agent socket [default: ~/.ssh/vmux-agent.sock]
+    #[arg(long, global = true, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// The configuration [default: ~/.config/vmux-agent/config.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print one JSON object a line
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the agent here, pair a phone if there is none, and show requests as they come
+    Up(Daemon),
+    /// Run the agent in the foreground, for a service manager
+    Run(Daemon),
+    /// Pair a phone: prints a QR code and a link, then a code to compare
+    Pair,
+    /// List the paired phones
+    Phones,
+    /// End the pairing with a phone
+    Unpair {
+        /// Its id or name
+        phone: String,
+    },
+    /// List the identities that the phones offer
+    Keys,
+    /// Show phones, identities and waiting requests
+    Status,
+    /// Lock the agent with a passphrase
+    Lock(lock::Options),
+    /// Unlock it
+    Unlock(lock::Options),
+    /// Print shell lines that set SSH_AUTH_SOCK
+    Env(env::Options),
+}
+
+/// Options of the daemon.
+#[derive(Debug, Args)]
+struct Daemon {
+    /// Where the agent's own relay listens [default: 127.0.0.1:7420]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    relay_listen: Option<std::net::SocketAddr>,
+    /// Use a relay elsewhere instead of the agent's own
+    #[arg(long, value_name = "URL", conflicts_with = "relay_listen")]
+    relay: Option<String>,
+}
+
+/// What went wrong, with the next step and the exit status.
+#[derive(Debug)]
+struct Failure {
+    what: String,
+    hint: String,
+    status: u8,
+}
+
+/// The exit statuses besides 0 and clap's 2.
+mod status {
+    pub(super) const FAILED: u8 = 1;
+    pub(super) const NOT_RUNNING: u8 = 3;
+    pub(super) const REFUSED: u8 = 4;
+}
+
+impl Failure {
+    fn new(what: impl std::fmt::Display, hint: impl std::fmt::Display) -> Self {
+        Self { what: what.to_string(), hint: hint.to_string(), status: status::FAILED }
+    }
+
+    fn with_status(self, status: u8) -> Self {
+        Self { status, ..self }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(error, "see the message above")
+    }
+}
+
+impl From<NoHome> for Failure {
+    fn from(no_home: NoHome) -> Self {
+        Self::new(no_home, no_home.hint())
+    }
+}
+
+impl From<ConfigRefused> for Failure {
+    fn from(refused: ConfigRefused) -> Self {
+        let hint = refused.hint();
+        Self::new(refused, hint)
+    }
+}
+
+impl From<ValueRefused> for Failure {
+    fn from(refused: ValueRefused) -> Self {
+        Self::new(refused, "change the value, or leave it out")
+    }
+}
+
+/// Runs the command and says how it went.
+pub async fn run(line: CommandLine) -> ExitCode {
+    let format = if line.common.json { Format::Json } else { Format::Human };
+    let output = Output::stdout(format);
+    match dispatch(line, &output).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            tell_failure(&failure, format);
+            ExitCode::from(failure.status)
+        }
+    }
+}
+
+async fn dispatch(line: CommandLine, output: &Output) -> Result<(), Failure> {
+    let CommandLine { common, verb } = line;
+    let place = Place::of(&common)?;
+    match verb {
+        Verb::Up(daemon) => {
+            let config = place.configured(&daemon)?;
+            up::up(&place.setting, &config, output).await
+        }
+        Verb::Run(daemon) => {
+            let config = place.configured(&daemon)?;
+            run::run(&place.setting, &config).await
+        }
+        Verb::Pair => pair::pair(&place.setting, output).await,
+        Verb::Phones => show::phones(&place.setting, output).await,
+        Verb::Unpair { phone } => show::unpair(&place.setting, phone, output).await,
+        Verb::Keys => show::keys(&place.setting, output).await,
+        Verb::Status => show::status(&place.setting, output).await,
+        Verb::Lock(options) => lock::lock(&place.setting.socket.0, &options, output).await,
+        Verb::Unlock(options) => lock::unlock(&place.setting.socket.0, &options, output).await,
+        Verb::Env(options) => env::env(&place.setting.socket.0, &options, output),
+    }
+}
+
+/// The paths and settings a command works with.
+struct Place {
+    setting: Setting,
+    config: Config,
+}
+
+impl Place {
+    fn of(common: &Common) -> Result<Self, Failure> {
+        let places = Places::of_this_user()?;
+        let config: Config = match &common.config {
+            Some(file) => load(file)?,
+            None => load_or_default(&places.config_file(Program::Agent))?,
+        };
+        config.check()?;
+        let state_dir =
+            common.state_dir.clone().unwrap_or_else(|| places.state_dir(Program::Agent));
+        let socket = match common.socket.clone().or_else(|| config.socket.clone()) {
+            Some(path) => (path, IfMissing::Refuse),
+            None => (places.agent_socket(), IfMissing::Make),
+        };
+        let setting = Setting {
+            state_dir: absolute(state_dir)?,
+            socket: (absolute(socket.0)?, socket.1),
+            home: places.home().to_owned(),
+        };
+        Ok(Self { setting, config })
+    }
+
+    /// The configuration with the command line's options over it.
+    fn configured(&self, daemon: &Daemon) -> Result<Config, Failure> {
+        let mut relay = crate::config::Relay {
+            url: self.config.relay.url.clone(),
+            listen: self.config.relay.listen,
+        };
+        if let Some(listen) = daemon.relay_listen {
+            relay = crate::config::Relay { url: None, listen: Some(listen) };
+        }
+        if let Some(url) = &daemon.relay {
+            relay = crate::config::Relay { url: Some(url.clone()), listen: None };
+        }
+        let config = Config {
+            socket: self.config.socket.clone(),
+            name: self.config.name.clone(),
+            wait: self.config.wait,
+            terminal_notices: self.config.terminal_notices,
+            max_clients: self.config.max_clients,
+            relay,
+        };
+        config.check()?;
+        Ok(config)
+    }
+}
+
+/// A path that stays the same whatever directory the daemon is in.
+fn absolute(path: PathBuf) -> Result<PathBuf, Failure> {
+    Ok(std::path::absolute(path)?)
+}
+
+fn tell_failure(failure: &Failure, format: Format) {
+    use std::io::Write as _;
+    let text = match format {
+        Format::Json => {
+            let object = serde_json::json!({
+                "event": "failed", "reason": failure.what, "hint": failure.hint,
+            });
+            // Programs read one stream; what went wrong belongs to it.
+            let mut stdout = std::io::stdout();
+            drop(writeln!(stdout, "{object}"));
+            return;
+        }
+        Format::Human => format!("vmux-agent: {}\n  {}", failure.what, failure.hint),
+    };
+    drop(writeln!(std::io::stderr(), "{text}"));
+}

@@ -1,0 +1,366 @@
+//! The daemon: brings the parts up in order, keeps the doors open, takes them down again.
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info, warn};
+use vmux_broker::{Broker, ClientId, PhoneRecord};
+use vmux_host::state_dir::{Holder, StateDir, StateRefused};
+use vmux_host::{clock, paths};
+use vmux_proto::message::{Hello, VERSION};
+use vmux_relay::{BindFailed, Limits as RelayLimits, Relay};
+
+use crate::client::{Client, Desk, Notices};
+use crate::config::Config;
+use crate::control::{Reply, Report, Request, Wire, WireBroken};
+use crate::events::Told;
+use crate::hosts::Hosts;
+use crate::hub::{Hub, NotDone, PHONES, PHONES_KIND};
+use crate::pairing;
+use crate::provenance::{Inspector, Peer, System};
+use crate::socket::{AgentSocket, IfMissing, SocketRefused};
+
+/// Where the daemon keeps and serves things.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting {
+    /// The state directory.
+    pub(crate) state_dir: PathBuf,
+    /// The agent socket, and what to do if its directory is missing.
+    pub(crate) socket: (PathBuf, IfMissing),
+    /// The user's home directory.
+    pub(crate) home: PathBuf,
+}
+
+/// Why the daemon did not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartFailed {
+    #[error(transparent)]
+    State(#[from] StateRefused),
+    #[error(transparent)]
+    Socket(#[from] SocketRefused),
+    #[error("{0}")]
+    Relay(#[from] BindFailed),
+}
+
+impl StartFailed {
+    /// What the person can do about it.
+    pub(crate) fn hint(&self) -> String {
+        match self {
+            Self::State(refused) => refused.hint(),
+            Self::Socket(refused) => refused.hint(),
+            Self::Relay(_) => {
+                "choose another address with --relay-listen, or use a relay elsewhere: \
+                 [relay] url in the configuration"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+/// A running daemon.
+pub(crate) struct Daemon {
+    hub: Hub,
+    relay: String,
+    socket: PathBuf,
+    control: PathBuf,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    relay_task: Option<tokio::task::JoinHandle<()>>,
+    relay_stop: CancellationToken,
+}
+
+/// Largest file of paired phones: a few hundred of them.
+const MAX_PHONES_FILE: usize = 4 * 1024 * 1024;
+
+/// Where the agent's own relay listens by default.
+const OWN_RELAY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7420);
+
+/// Connections to the control socket at a time.
+const MAX_CONTROLS: usize = 64;
+
+/// How long an accept that failed is not tried again.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+
+/// How long connections have to end when the daemon stops.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+impl Daemon {
+    /// Brings everything up; nothing is left behind if a part fails.
+    pub(crate) async fn start(setting: &Setting, config: &Config) -> Result<Self, StartFailed> {
+        raise_file_limit();
+        let state = StateDir::open(&setting.state_dir, &Holder::this("vmux-agent"))?;
+        let phones = load_phones(&state)?;
+        let agent_socket =
+            AgentSocket::bind(&setting.socket.0, setting.socket.1).await?;
+        let control = paths::control_socket(state.path());
+        let control_socket = AgentSocket::bind(&control, IfMissing::Refuse).await?;
+        let relay_stop = CancellationToken::new();
+        let (relay, relay_task) = if let Some(url) = &config.relay.url {
+            (url.clone(), None)
+        } else {
+            let (relay, task) = own_relay(config, relay_stop.clone()).await?;
+            (relay, Some(task))
+        };
+        let hello = hello(config);
+        let hub = Hub::start(Broker::new(hello.clone(), config.limits(), phones), state);
+        let desk = Desk {
+            hub: hub.clone(),
+            hosts: Arc::new(Hosts::of(&setting.home)),
+            inspector: Inspector::new(System),
+            notices: if config.terminal_notices { Notices::On } else { Notices::Off },
+        };
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let socket = agent_socket.path().to_owned();
+        let counter = Counter::new(config.max_clients);
+        let door = serve_clients(agent_socket, desk, counter, tasks.clone());
+        tasks.spawn(until(stop.clone(), door));
+        let office = Office { hub: hub.clone(), hello, relay: relay.clone(), socket: socket.clone() };
+        let door = serve_controls(control_socket, Arc::new(office), tasks.clone());
+        tasks.spawn(until(stop.clone(), door));
+        info!(socket = %socket.display(), relay, "ready");
+        Ok(Self { hub, relay, socket, control, stop, tasks, relay_task, relay_stop })
+    }
+
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    pub(crate) fn control(&self) -> &Path {
+        &self.control
+    }
+
+    pub(crate) fn relay(&self) -> &str {
+        &self.relay
+    }
+
+    /// Closes the doors, ends what waits, tells the phones.
+    pub(crate) async fn stop(self) {
+        info!("stopping");
+        self.stop.cancel();
+        self.hub.stop().await;
+        self.tasks.close();
+        if tokio::time::timeout(CLOSE_WITHIN, self.tasks.wait()).await.is_err() {
+            debug!(open = self.tasks.len(), "some connections were cut");
+        }
+        self.relay_stop.cancel();
+        if let Some(task) = self.relay_task
+            && tokio::time::timeout(CLOSE_WITHIN, task).await.is_err()
+        {
+            warn!("the relay did not end in time");
+        }
+    }
+}
+
+fn hello(config: &Config) -> Hello {
+    Hello {
+        version: VERSION,
+        name: config.name(),
+        kind: "agent".to_owned(),
+        software: crate::SOFTWARE.to_owned(),
+        commitment: None,
+    }
+}
+
+fn load_phones(state: &StateDir) -> Result<Vec<PhoneRecord>, StateRefused> {
+    let Some(stored) = state.load(PHONES, &PHONES_KIND, MAX_PHONES_FILE)? else {
+        return Ok(Vec::new());
+    };
+    PhoneRecord::list_from_bytes(&stored.body).map_err(|_| StateRefused::Damaged {
+        file: state.path().join(PHONES),
+        if_lost: PHONES_KIND.if_lost,
+    })
+}
+
+async fn own_relay(
+    config: &Config,
+    stop: CancellationToken,
+) -> Result<(String, tokio::task::JoinHandle<()>), BindFailed> {
+    let listen = config.relay.listen.unwrap_or(OWN_RELAY);
+    let relay = Relay::bind(listen, RelayLimits::default(), None).await?;
+    let origin = format!("http://{}", relay.address());
+    let task = tokio::spawn(relay.serve(async move { stop.cancelled().await }));
+    Ok((origin, task))
+}
+
+/// Runs a door that never ends until the daemon stops.
+async fn until(stop: CancellationToken, door: impl Future<Output = std::convert::Infallible>) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        never = door => match never {},
+    }
+}
+
+/// Counts clients; a connection over the limit is closed at once.
+struct Counter {
+    places: Arc<Semaphore>,
+    limit: usize,
+    next: u64,
+}
+
+impl Counter {
+    fn new(limit: usize) -> Self {
+        Self { places: Arc::new(Semaphore::new(limit)), limit, next: 0 }
+    }
+}
+
+async fn serve_clients(
+    socket: AgentSocket,
+    desk: Desk,
+    mut counter: Counter,
+    tasks: TaskTracker,
+) -> std::convert::Infallible {
+    loop {
+        match socket.accept().await {
+            Ok((stream, peer)) => {
+                let Ok(place) = Arc::clone(&counter.places).try_acquire_owned() else {
+                    warn!(pid = peer.pid(), limit = counter.limit, "too many clients (max_clients)");
+                    continue;
+                };
+                counter.next = counter.next.saturating_add(1);
+                let client = Client::new(desk.clone(), ClientId(counter.next), peer, stream);
+                tasks.spawn(async move {
+                    client.serve().await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                warn!(%error, "accept failed, trying again");
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
+            }
+        }
+    }
+}
+
+/// What every control connection needs.
+struct Office {
+    hub: Hub,
+    hello: Hello,
+    relay: String,
+    socket: PathBuf,
+}
+
+async fn serve_controls(
+    socket: AgentSocket,
+    office: Arc<Office>,
+    tasks: TaskTracker,
+) -> std::convert::Infallible {
+    let places = Arc::new(Semaphore::new(MAX_CONTROLS));
+    loop {
+        match socket.accept().await {
+            Ok((stream, peer)) => {
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                    warn!(pid = Peer::pid(&peer), "too many control connections");
+                    continue;
+                };
+                let office = Arc::clone(&office);
+                tasks.spawn(async move {
+                    if let Err(broken) = office.serve(Wire::new(stream)).await {
+                        debug!(%broken, "control connection ended");
+                    }
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                warn!(%error, "accept failed, trying again");
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
+            }
+        }
+    }
+}
+
+impl Office {
+    async fn serve(&self, mut wire: Wire) -> Result<(), WireBroken> {
+        match wire.receive().await? {
+            Request::Status => {
+                let reply = match self.hub.status().await {
+                    Ok(status) => Reply::Status(Report::new(
+                        &status,
+                        &self.socket,
+                        &self.relay,
+                        clock::now().uptime,
+                    )),
+                    Err(stopping) => failed(stopping, "start it again"),
+                };
+                wire.send(&reply).await
+            }
+            Request::Watch => self.watch(&mut wire).await,
+            Request::Pair => {
+                pairing::offer(&self.hub, &self.relay, self.hello.clone(), &mut wire).await
+            }
+            Request::Answer { .. } => {
+                wire.send(&failed("no pairing is under way here", "run `vmux-agent pair`")).await
+            }
+            Request::Unpair { phone } => {
+                let reply = self.unpair(&phone).await;
+                wire.send(&reply).await
+            }
+        }
+    }
+
+    async fn watch(&self, wire: &mut Wire) -> Result<(), WireBroken> {
+        let mut events = self.hub.watch();
+        loop {
+            tokio::select! {
+                event = events.recv() => match event {
+                    Ok(event) => wire.send(&Reply::Told { told: Told::of(&event) }).await?,
+                    Err(tokio::sync::broadcast::error::RecvError::Lagged(missed)) => {
+                        let text = format!("{missed} events were missed");
+                        wire.send(&failed(text, "read faster")).await?;
+                    }
+                    Err(tokio::sync::broadcast::error::RecvError::Closed) => return Ok(()),
+                },
+                // A watcher has nothing more to say; this notices when it is gone.
+                said = wire.receive::<Request>() => return said.map(|_| ()),
+            }
+        }
+    }
+
+    async fn unpair(&self, phone: &str) -> Reply {
+        let Ok(status) = self.hub.status().await else {
+            return failed(NotDone::Stopping, "start it again");
+        };
+        let named: Vec<_> = status
+            .phones
+            .iter()
+            .filter(|one| one.id.to_string() == phone || one.name.to_string() == phone)
+            .collect();
+        let one = match named.as_slice() {
+            [one] => one,
+            [] => return failed(NotDone::NoSuchPhone, "see `vmux-agent phones`"),
+            _ => {
+                let reason = "several phones have this name";
+                return failed(reason, "use the id that `vmux-agent phones` shows");
+            }
+        };
+        match self.hub.unpair(one.id).await {
+            Ok(()) => Reply::Done {
+                phone: one.id.to_string(),
+                name: one.name.to_string(),
+                note: None,
+            },
+            Err(not_done) => failed(not_done, "see the agent's log"),
+        }
+    }
+}
+
+fn failed(reason: impl std::fmt::Display, hint: &str) -> Reply {
+    Reply::Failed { reason: reason.to_string(), hint: hint.to_owned() }
+}
+
+/// A client needs a file each; the system's default of 1,024 is soon used up.
+fn raise_file_limit() {
+    const WANTED: u64 = 16_384;
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX).min(WANTED);
+    if limit.current.is_some_and(|current| current < most) {
+        let raised = Rlimit { current: Some(most), maximum: limit.maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            warn!(%error, "the limit of open files stays as it is");
+        }
+    }
+}
