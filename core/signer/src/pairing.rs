@@ -73,11 +73,14 @@ pub enum PairingOutput {
 enum State {
     AwaitingAgent,
     AwaitingAnswer { initiator: Initiator, own: StaticSecret, nonce: [u8; 32] },
-    Agreeing { channel: Channel, agreement: Agreement, met: Option<Met> },
+    Agreeing { channel: Channel, agreement: Agreement, met: Met },
+    /// Both persons said yes. Without a channel once the agent is gone: nothing that it or a relay
+    /// does makes a stored pairing a failed one.
+    Storing { channel: Option<Channel>, agreement: Agreement },
     Ended,
 }
 
-/// What the record is made of; taken when it is stored.
+/// What the record is made of.
 #[derive(Debug)]
 struct Met {
     own: StaticSecret,
@@ -133,11 +136,14 @@ impl Pairing {
                 Err(PairingFailed::Confused)
             }
             (State::Agreeing { mut channel, agreement, met }, input) => {
-                let event = event(&mut channel, input)?;
+                let event = event(Some(&mut channel), input)?;
                 if event == Event::YesHere {
                     self.offer.check(now.wall).map_err(|_| PairingFailed::Expired)?;
                 }
                 self.agree(channel, agreement, met, event, now)
+            }
+            (State::Storing { channel, agreement }, input) => {
+                Ok(self.store(channel, agreement, input))
             }
             (State::Ended, _) => Ok(State::Ended),
         }
@@ -181,7 +187,7 @@ impl Pairing {
         let name = Untrusted::new(&hello.name);
         let code = short_code(&met.hash, &nonce);
         self.outputs.push_back(PairingOutput::Compare { code, name: name.clone() });
-        let met = Some(Met { own, peer: met.peer, hash: met.hash, name });
+        let met = Met { own, peer: met.peer, hash: met.hash, name };
         Ok(State::Agreeing { channel, agreement: Agreement::new(), met })
     }
 
@@ -189,7 +195,7 @@ impl Pairing {
         &mut self,
         mut channel: Channel,
         mut agreement: Agreement,
-        mut met: Option<Met>,
+        met: Met,
         event: Event,
         now: Now,
     ) -> Result<State, PairingFailed> {
@@ -199,16 +205,46 @@ impl Pairing {
             self.outputs.push_back(PairingOutput::Send(frame));
         }
         match turn.then {
-            Then::Wait => {}
+            Then::Wait => Ok(State::Agreeing { channel, agreement, met }),
             Then::Store => {
-                let record = self.record(met.take().ok_or(PairingFailed::Confused)?, now);
+                let record = self.record(met, now);
                 self.outputs.push_back(PairingOutput::Store(Box::new(record)));
+                Ok(State::Storing { channel: Some(channel), agreement })
             }
-            Then::Done => self.outputs.push_back(PairingOutput::Done),
-            Then::DoneHere => self.outputs.push_back(PairingOutput::DoneHere),
-            Then::Failed(failed) => return Err(failed),
+            Then::Failed(failed) => Err(failed),
+            // Nobody is done who has not stored.
+            Then::Done | Then::DoneHere => Err(PairingFailed::Confused),
         }
-        Ok(State::Agreeing { channel, agreement, met })
+    }
+
+    fn store(
+        &mut self,
+        mut channel: Option<Channel>,
+        mut agreement: Agreement,
+        input: PairingInput,
+    ) -> State {
+        let event = event(channel.as_mut(), input).unwrap_or(Event::Left);
+        if event == Event::Left {
+            channel = None;
+        }
+        // The agreement forgets who leaves while this end stores, so it is told again afterwards.
+        let gone = channel.is_none().then_some(Event::Left);
+        for event in [Some(event), gone].into_iter().flatten() {
+            let turn = agreement.handle(event);
+            if let (Some(step), Some(channel)) = (turn.say, &mut channel)
+                && let Ok(frame) = channel.seal(&step.to_bytes())
+            {
+                self.outputs.push_back(PairingOutput::Send(frame));
+            }
+            let end = match turn.then {
+                Then::Done => PairingOutput::Done,
+                Then::DoneHere => PairingOutput::DoneHere,
+                Then::Wait | Then::Store | Then::Failed(_) => continue,
+            };
+            self.outputs.push_back(end);
+            return State::Ended;
+        }
+        State::Storing { channel, agreement }
     }
 
     fn record(&self, met: Met, now: Now) -> AgentRecord {
@@ -223,7 +259,7 @@ impl Pairing {
     }
 }
 
-fn event(channel: &mut Channel, input: PairingInput) -> Result<Event, PairingFailed> {
+fn event(channel: Option<&mut Channel>, input: PairingInput) -> Result<Event, PairingFailed> {
     Ok(match input {
         PairingInput::Confirm => Event::YesHere,
         PairingInput::Reject => Event::NoHere,
@@ -231,7 +267,8 @@ fn event(channel: &mut Channel, input: PairingInput) -> Result<Event, PairingFai
         // The mailbox is for two; a second meeting is not the one whose code was compared.
         PairingInput::Left | PairingInput::Met { .. } => Event::Left,
         PairingInput::Frame(frame) => {
-            let bytes = channel.open(&frame).map_err(|_| PairingFailed::Confused)?;
+            let opened = channel.and_then(|channel| channel.open(&frame).ok());
+            let bytes = opened.ok_or(PairingFailed::Confused)?;
             let step = PairingStep::from_bytes(&bytes).map_err(|_| PairingFailed::Confused)?;
             Event::There(step)
         }
