@@ -4,6 +4,7 @@
 //! the workstation reports are never looked up to decide trust, with one exception: a reported name
 //! that is pinned to another key of the same kind is shown as changed, and then nothing is signed.
 use crate::record::{RecordDamaged, decode, encode};
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use minicbor::bytes::ByteVec;
@@ -181,7 +182,9 @@ impl Pins {
                 uses: entry.uses,
             })
         });
-        pins.collect::<Result<_, _>>().map(Self)
+        let pins: Vec<Pin> = pins.collect::<Result<_, _>>()?;
+        let distinct: BTreeSet<_> = pins.iter().map(|pin| pin.fingerprint).collect();
+        if distinct.len() == pins.len() { Ok(Self(pins)) } else { Err(RecordDamaged) }
     }
 }
 

@@ -44,7 +44,12 @@ impl AgentRecord {
                 bond: ByteVec::from(record.bond.to_bytes().to_vec()),
             })
             .collect();
-        let bytes = Zeroizing::new(encode(&stored));
+        // Room for all of it at once: growing would leave copies of the secrets behind.
+        let texts = stored.iter().map(|entry| entry.name.len().saturating_add(entry.relay.len()));
+        let lengths = texts.map(|text| text.saturating_add(Bond::SIZE + HEADERS));
+        let room = lengths.fold(HEADERS, usize::saturating_add);
+        let bytes = Zeroizing::new(encode_onto(Vec::with_capacity(room), &stored));
+        debug_assert!(bytes.len() <= room, "the bytes have moved");
         for entry in &mut stored {
             entry.bond.zeroize();
         }
@@ -94,9 +99,15 @@ struct BorrowedStored<'b> {
     bond: &'b ByteSlice,
 }
 
+/// More than CBOR puts before the list, or before an entry and its fields.
+const HEADERS: usize = 64;
+
 /// CBOR of our own types; writing to memory cannot fail.
 pub(crate) fn encode<T: Encode<()>>(value: &T) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    encode_onto(Vec::new(), value)
+}
+
+fn encode_onto<T: Encode<()>>(mut bytes: Vec<u8>, value: &T) -> Vec<u8> {
     if minicbor::encode(value, &mut bytes).is_err() {
         // An empty record does not decode: the impossible case is noticed at the next start.
         bytes.clear();
