@@ -10,6 +10,7 @@ pub mod harden;
 pub mod output;
 pub mod paths;
 pub mod private_file;
+pub mod relay;
 pub mod state_dir;
 
 #[cfg(test)]
