@@ -393,32 +393,32 @@ mod tests {
         assert_eq!(check_pair(&swapped), Err(BadSignature));
     }
 
+    /// Says yes to every RSA signature, so that only names and lengths decide.
+    struct Agreeable;
+
+    impl Verifier for Agreeable {
+        fn ed25519(&self, _: &[u8; 32], _: &[u8], _: &[u8; 64]) -> bool {
+            false
+        }
+        fn ecdsa(&self, _: Curve, _: &[u8], _: &[u8], _: &[u8], _: &[u8]) -> bool {
+            false
+        }
+        fn rsa(&self, _: &[u8], _: &[u8], _: RsaHash, _: &[u8], _: &[u8]) -> bool {
+            true
+        }
+    }
+
+    fn check_rsa(name: &str, length: usize) -> Result<(), BadSignature> {
+        let (e, n) = (vec![1, 0, 1], vec![0xff; 256]);
+        let key = PublicKey::from_data(KeyData::Rsa { e, n })?;
+        let blob = Writer::new().string(name).string(vec![1; length]).finish();
+        verify(&Agreeable, &key, MESSAGE, &blob)
+    }
+
     #[test]
     fn rsa_signatures_are_made_with_sha2_or_not_at_all() {
-        /// Says yes to every RSA signature, so that only the names decide.
-        struct Agreeable;
-        impl Verifier for Agreeable {
-            fn ed25519(&self, _: &[u8; 32], _: &[u8], _: &[u8; 64]) -> bool {
-                false
-            }
-            fn ecdsa(&self, _: Curve, _: &[u8], _: &[u8], _: &[u8], _: &[u8]) -> bool {
-                false
-            }
-            fn rsa(&self, _: &[u8], _: &[u8], _: RsaHash, _: &[u8], _: &[u8]) -> bool {
-                true
-            }
-        }
-        let data = KeyData::Rsa {
-            e: vec![1, 0, 1],
-            n: vec![0xff; 256],
-        };
-        let key = PublicKey::from_data(data).unwrap();
-        let named = |name: &str| {
-            let blob = Writer::new().string(name).string([1; 256]).finish();
-            verify(&Agreeable, &key, MESSAGE, &blob)
-        };
-        assert_eq!(named("rsa-sha2-256"), Ok(()));
-        assert_eq!(named("rsa-sha2-512"), Ok(()));
+        assert_eq!(check_rsa("rsa-sha2-256", 256), Ok(()));
+        assert_eq!(check_rsa("rsa-sha2-512", 256), Ok(()));
         for name in [
             "ssh-rsa",
             "ssh-rsa-cert-v01@openssh.com",
@@ -426,14 +426,20 @@ mod tests {
             "rsa-sha1",
             "",
         ] {
-            assert_eq!(named(name), Err(BadSignature), "{name}");
+            assert_eq!(check_rsa(name, 256), Err(BadSignature), "{name}");
         }
     }
 
     #[test]
-    fn a_signature_over_the_limit_is_refused_before_it_is_read() {
-        let data = KeyData::Ed25519(edwards().verifying_key().to_bytes());
-        assert_eq!(check(data, &vec![0; MAX_SIGNATURE + 1]), Err(BadSignature));
+    fn a_signature_at_the_limit_is_read_and_one_byte_more_is_refused() {
+        let around = Writer::new()
+            .string("rsa-sha2-256")
+            .string("")
+            .finish()
+            .len();
+        assert_eq!(check_rsa("rsa-sha2-256", MAX_SIGNATURE - around), Ok(()));
+        let longer = check_rsa("rsa-sha2-256", MAX_SIGNATURE - around + 1);
+        assert_eq!(longer, Err(BadSignature));
     }
 
     #[test]
