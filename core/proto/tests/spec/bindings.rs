@@ -79,16 +79,6 @@ fn the_vectors_have_every_host_key_type_and_every_length_of_session_id() {
 
 #[test]
 fn a_binding_with_any_byte_changed_is_refused() {
-    any_byte_changed_is_refused("");
-}
-
-#[test]
-fn a_binding_of_a_host_certificate_with_any_byte_changed_is_refused() {
-    any_byte_changed_is_refused(" certificate");
-}
-
-fn any_byte_changed_is_refused(form: &str) {
-    let vectors = Vectors::bindings();
     for algorithm in [
         "ed25519",
         "ecdsa-p256",
@@ -96,23 +86,34 @@ fn any_byte_changed_is_refused(form: &str) {
         "ecdsa-p521",
         "rsa-3072",
     ] {
-        let name = format!("login to {algorithm}{form}");
-        let body = bytes(&vectors.named("bindings", &name)["body"]);
-        let verifier = Remembering::default();
-        assert_eq!(Chain::new().bind(&verifier, &body), Ok(()));
-        for at in 0..body.len() {
-            let mut changed = body.clone();
-            // Never only the lowest bit of the last byte, which the next test is about.
-            changed[at] ^= if at + 1 == body.len() {
-                0x80
-            } else {
-                1 << (at % 8)
-            };
-            assert!(
-                Chain::new().bind(&verifier, &changed).is_err(),
-                "{name} {at}"
-            );
-        }
+        any_byte_changed_is_refused(&format!("login to {algorithm}"));
+    }
+}
+
+#[test]
+fn a_binding_of_a_host_certificate_with_any_byte_changed_is_refused() {
+    // By authorities on P-256, on P-384 and on the Edwards curve.
+    for algorithm in ["ed25519", "ecdsa-p256", "rsa-3072"] {
+        any_byte_changed_is_refused(&format!("login to {algorithm} certificate"));
+    }
+}
+
+fn any_byte_changed_is_refused(name: &str) {
+    let body = bytes(&Vectors::bindings().named("bindings", name)["body"]);
+    let verifier = Remembering::default();
+    assert_eq!(Chain::new().bind(&verifier, &body), Ok(()));
+    for at in 0..body.len() {
+        let mut changed = body.clone();
+        // Never only the lowest bit of the last byte, which the next test is about.
+        changed[at] ^= if at + 1 == body.len() {
+            0x80
+        } else {
+            1 << (at % 8)
+        };
+        assert!(
+            Chain::new().bind(&verifier, &changed).is_err(),
+            "{name} {at}"
+        );
     }
 }
 

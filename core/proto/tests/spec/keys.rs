@@ -171,7 +171,7 @@ fn certificates_of_ssh_keygen_are_signed_by_the_authority_they_name() {
 #[test]
 fn a_certificate_with_any_byte_changed_is_not_signed_by_its_authority() {
     let vectors = Vectors::keys();
-    // By an authority on P-521, and by one on the Edwards curve.
+    // By an authority with RSA, and by one on the Edwards curve.
     for name in ["user ecdsa-p384 certificate", "user sk-ed25519 certificate"] {
         let blob = key(vectors.named("keys", name)).blob().to_vec();
         for at in 0..blob.len() {
