@@ -90,6 +90,8 @@ where
             // The writer hears why and ends this connection.
             return future::pending().await;
         }
+        // The end across writes what it got before more comes: a burst is not slowness.
+        tokio::task::yield_now().await;
     }
 }
 

@@ -1,6 +1,7 @@
+use futures_util::SinkExt as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio_tungstenite::tungstenite::Message;
-use vmux_proto::mailbox::{CloseReason, MAX_FRAME, MAX_SEALED, Side};
+use vmux_proto::mailbox::{self, CloseReason, MAX_FRAME, MAX_SEALED, Meeting, Side};
 use vmux_relay::Limits;
 
 use crate::support::{Heard, start};
@@ -82,6 +83,24 @@ async fn a_largest_frame_passes() {
     let sealed = vec![7; MAX_SEALED];
     agent.send(1, &sealed).await;
     assert_eq!(signer.hear().await, Heard::Frame(1, sealed));
+}
+
+#[tokio::test]
+async fn a_burst_reaches_an_end_that_reads() {
+    let relay = start(Limits::default()).await;
+    let (mut agent, mut signer) = relay.pair(1).await;
+    // Far more messages than wait for one end, and all of them written at once.
+    for _ in 0..1000 {
+        let frame = mailbox::frame(Meeting::FIRST, b"one of many").unwrap();
+        agent.0.feed(Message::binary(frame)).await.unwrap();
+    }
+    agent.0.flush().await.unwrap();
+    for _ in 0..1000 {
+        assert_eq!(
+            signer.hear().await,
+            Heard::Frame(1, b"one of many".to_vec())
+        );
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use vmux_proto::mailbox::CloseReason;
@@ -41,6 +42,26 @@ async fn ends_that_do_not_listen_hold_a_stopping_relay_up_only_so_long() {
     );
     assert!(
         begin.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begin.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn connections_without_a_seat_do_not_hold_a_stopping_relay_up() {
+    let relay = start(Limits::default()).await;
+    let _silent = TcpStream::connect(relay.address).await.unwrap();
+    let mut kept = TcpStream::connect(relay.address).await.unwrap();
+    kept.write_all(b"GET / HTTP/1.1\r\nHost: relay\r\n\r\n")
+        .await
+        .unwrap();
+    let mut status = [0; 12];
+    soon(kept.read_exact(&mut status)).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
+    let begin = Instant::now();
+    soon(relay.stop()).await.unwrap();
+    assert!(
+        begin.elapsed() < Duration::from_secs(3),
         "{:?}",
         begin.elapsed()
     );
