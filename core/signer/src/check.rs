@@ -26,7 +26,9 @@ pub struct Settings {
 impl Default for Settings {
     /// `git` and `file`: what git and `ssh-keygen -Y sign` use by default.
     fn default() -> Self {
-        Self { namespaces: ["git", "file"].into_iter().map(String::from).collect() }
+        Self {
+            namespaces: ["git", "file"].into_iter().map(String::from).collect(),
+        }
     }
 }
 
@@ -50,8 +52,7 @@ impl Asked {
     ) -> Result<Self, Refusal> {
         let key = PublicKey::parse(&request.key).map_err(|_| Refusal::NoSuchIdentity)?;
         let identity = identities.enabled(&key).ok_or(Refusal::NoSuchIdentity)?;
-        let flags =
-            SignFlags::from_bits(request.flags).map_err(|_| Refusal::NotUnderstood)?;
+        let flags = SignFlags::from_bits(request.flags).map_err(|_| Refusal::NotUnderstood)?;
         let payload =
             Payload::parse(&request.payload, &identity.key).map_err(|_| Refusal::NotUnderstood)?;
         let bodies = request.chain.iter().map(|body| body.as_slice());
@@ -110,7 +111,9 @@ impl Asked {
         deadline: u64,
     ) -> Prompt {
         let hops = self.destination.hops().iter();
-        let hops = hops.map(|key| Host::new(key, pins.standing(key, None))).collect();
+        let hops = hops
+            .map(|key| Host::new(key, pins.standing(key, None)))
+            .collect();
         let mut prompt = Prompt {
             request: request.id,
             link: origin.0,
@@ -146,13 +149,18 @@ fn needs_number(prompt: &Prompt) -> bool {
 /// What the signature is for, if this signer makes such signatures at all.
 fn subject(payload: Payload, settings: &Settings) -> Result<Subject, Refusal> {
     match payload {
-        Payload::Userauth(userauth) => Ok(Subject::Login { user: userauth.user }),
+        Payload::Userauth(userauth) => Ok(Subject::Login {
+            user: userauth.user,
+        }),
         Payload::SshSig(signature) if settings.namespaces.contains(&signature.namespace) => {
             let hash = match signature.hash {
                 SshSigHash::Sha256(hash) => hexadecimal(&hash),
                 SshSigHash::Sha512(hash) => hexadecimal(&hash),
             };
-            Ok(Subject::Signature { namespace: Untrusted::new(&signature.namespace), hash })
+            Ok(Subject::Signature {
+                namespace: Untrusted::new(&signature.namespace),
+                hash,
+            })
         }
         Payload::SshSig(_) => Err(Refusal::NamespaceNotAllowed),
         Payload::Certificate(_) => Err(Refusal::ForeignCertificate),
@@ -161,5 +169,7 @@ fn subject(payload: Payload, settings: &Settings) -> Result<Subject, Refusal> {
 
 fn hexadecimal(bytes: &[u8]) -> String {
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+    digits
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
 }

@@ -76,7 +76,9 @@ impl Identities {
 
     /// The enabled identity with this key; a certificate on it counts as the key.
     pub fn enabled(&self, key: &PublicKey) -> Option<&Identity> {
-        self.0.iter().find(|identity| identity.enabled && identity.key.same_key(key))
+        self.0
+            .iter()
+            .find(|identity| identity.enabled && identity.key.same_key(key))
     }
 
     /// Adds one at the end of the list.
@@ -97,13 +99,19 @@ impl Identities {
 
     /// Finds one by label, or by fingerprint as `ssh-keygen -l` prints it.
     pub fn find(&self, name: &str) -> Result<&Identity, IdentityRefused> {
-        self.position(name).and_then(|at| self.0.get(at)).ok_or(IdentityRefused::NoSuch)
+        self.position(name)
+            .and_then(|at| self.0.get(at))
+            .ok_or(IdentityRefused::NoSuch)
     }
 
     /// Gives one another label.
     pub fn label(&mut self, name: &str, label: &str) -> Result<(), IdentityRefused> {
         let at = self.position(name).ok_or(IdentityRefused::NoSuch)?;
-        if self.0.get(at).is_some_and(|identity| identity.label != label) {
+        if self
+            .0
+            .get(at)
+            .is_some_and(|identity| identity.label != label)
+        {
             self.check_label(label)?;
         }
         self.change(at, |identity| identity.label = label.into())
@@ -132,14 +140,22 @@ impl Identities {
         at: usize,
         change: impl FnOnce(&mut Identity),
     ) -> Result<(), IdentityRefused> {
-        self.0.get_mut(at).map(change).ok_or(IdentityRefused::NoSuch)
+        self.0
+            .get_mut(at)
+            .map(change)
+            .ok_or(IdentityRefused::NoSuch)
     }
 
     fn position(&self, name: &str) -> Option<usize> {
         use alloc::string::ToString as _;
-        self.0.iter().position(|identity| identity.label == name).or_else(|| {
-            self.0.iter().position(|identity| identity.key.fingerprint().to_string() == name)
-        })
+        self.0
+            .iter()
+            .position(|identity| identity.label == name)
+            .or_else(|| {
+                self.0
+                    .iter()
+                    .position(|identity| identity.key.fingerprint().to_string() == name)
+            })
     }
 
     fn check_label(&self, label: &str) -> Result<(), IdentityRefused> {
@@ -201,7 +217,9 @@ impl Identities {
 
     /// The identity with this fingerprint.
     pub fn by_fingerprint(&self, fingerprint: Fingerprint) -> Option<&Identity> {
-        self.0.iter().find(|identity| identity.key.fingerprint() == fingerprint)
+        self.0
+            .iter()
+            .find(|identity| identity.key.fingerprint() == fingerprint)
     }
 }
 

@@ -34,14 +34,20 @@ pub(crate) struct Spoilt;
 
 impl Line {
     pub(crate) const fn new(record: AgentRecord) -> Self {
-        Self { record, state: State::Away }
+        Self {
+            record,
+            state: State::Away,
+        }
     }
 
     /// Begins the handshake; gives message 1.
     pub(crate) fn call(&mut self, hello: &Hello, entropy: Entropy) -> Result<Vec<u8>, Spoilt> {
         self.state = State::Away;
-        let (initiator, message) =
-            self.record.bond.call(entropy, &hello.to_bytes()).map_err(|_| Spoilt)?;
+        let (initiator, message) = self
+            .record
+            .bond
+            .call(entropy, &hello.to_bytes())
+            .map_err(|_| Spoilt)?;
         self.state = State::AwaitingAnswer(initiator);
         Ok(message)
     }

@@ -72,11 +72,22 @@ pub enum PairingOutput {
 #[derive(Debug)]
 enum State {
     AwaitingAgent,
-    AwaitingAnswer { initiator: Initiator, own: StaticSecret, nonce: [u8; 32] },
-    Agreeing { channel: Channel, agreement: Agreement, met: Met },
+    AwaitingAnswer {
+        initiator: Initiator,
+        own: StaticSecret,
+        nonce: [u8; 32],
+    },
+    Agreeing {
+        channel: Channel,
+        agreement: Agreement,
+        met: Met,
+    },
     /// Both persons said yes. Without a channel once the agent is gone: nothing that it or a relay
     /// does makes a stored pairing a failed one.
-    Storing { channel: Option<Channel>, agreement: Agreement },
+    Storing {
+        channel: Option<Channel>,
+        agreement: Agreement,
+    },
     Ended,
 }
 
@@ -92,7 +103,12 @@ struct Met {
 impl Pairing {
     /// Starts from an offer; `hello` says who this signer is.
     pub const fn new(offer: Offer, hello: Hello) -> Self {
-        Self { offer, hello, state: State::AwaitingAgent, outputs: VecDeque::new() }
+        Self {
+            offer,
+            hello,
+            state: State::AwaitingAgent,
+            outputs: VecDeque::new(),
+        }
     }
 
     /// Where to meet: the relay's address and the mailbox.
@@ -121,24 +137,43 @@ impl Pairing {
         now: Now,
     ) -> Result<State, PairingFailed> {
         match (state, input) {
-            (State::AwaitingAgent, PairingInput::Met { secret, entropy, nonce }) => {
-                self.call(secret, entropy, nonce, now)
-            }
+            (
+                State::AwaitingAgent,
+                PairingInput::Met {
+                    secret,
+                    entropy,
+                    nonce,
+                },
+            ) => self.call(secret, entropy, nonce, now),
             (State::AwaitingAgent, PairingInput::Left) => Ok(State::AwaitingAgent),
             (State::AwaitingAgent | State::AwaitingAnswer { .. }, PairingInput::Reject) => {
                 Err(PairingFailed::RejectedHere)
             }
-            (State::AwaitingAnswer { initiator, own, nonce }, PairingInput::Frame(frame)) => {
-                self.compare(initiator, own, nonce, &frame)
-            }
+            (
+                State::AwaitingAnswer {
+                    initiator,
+                    own,
+                    nonce,
+                },
+                PairingInput::Frame(frame),
+            ) => self.compare(initiator, own, nonce, &frame),
             (State::AwaitingAnswer { .. }, PairingInput::Left) => Err(PairingFailed::Gone),
             (State::AwaitingAgent | State::AwaitingAnswer { .. }, _) => {
                 Err(PairingFailed::Confused)
             }
-            (State::Agreeing { mut channel, agreement, met }, input) => {
+            (
+                State::Agreeing {
+                    mut channel,
+                    agreement,
+                    met,
+                },
+                input,
+            ) => {
                 let event = event(Some(&mut channel), input)?;
                 if event == Event::YesHere {
-                    self.offer.check(now.wall).map_err(|_| PairingFailed::Expired)?;
+                    self.offer
+                        .check(now.wall)
+                        .map_err(|_| PairingFailed::Expired)?;
                 }
                 self.agree(channel, agreement, met, event, now)
             }
@@ -156,16 +191,35 @@ impl Pairing {
         nonce: [u8; 32],
         now: Now,
     ) -> Result<State, PairingFailed> {
-        self.offer.check(now.wall).map_err(|_| PairingFailed::Expired)?;
+        self.offer
+            .check(now.wall)
+            .map_err(|_| PairingFailed::Expired)?;
         let own = StaticSecret::from_bytes(secret);
-        let place = Place { purpose: Purpose::Pairing, mailbox: self.offer.mailbox };
+        let place = Place {
+            purpose: Purpose::Pairing,
+            mailbox: self.offer.mailbox,
+        };
         let promised = Some(commitment(&nonce).into());
-        let hello = Hello { commitment: promised, ..self.hello.clone() }.to_bytes();
-        let (initiator, message) =
-            Initiator::start(&own, &self.offer.agent, &self.offer.secret, &place, entropy, &hello)
-                .map_err(|_| PairingFailed::NotProven)?;
+        let hello = Hello {
+            commitment: promised,
+            ..self.hello.clone()
+        }
+        .to_bytes();
+        let (initiator, message) = Initiator::start(
+            &own,
+            &self.offer.agent,
+            &self.offer.secret,
+            &place,
+            entropy,
+            &hello,
+        )
+        .map_err(|_| PairingFailed::NotProven)?;
         self.outputs.push_back(PairingOutput::Send(message));
-        Ok(State::AwaitingAnswer { initiator, own, nonce })
+        Ok(State::AwaitingAnswer {
+            initiator,
+            own,
+            nonce,
+        })
     }
 
     fn compare(
@@ -175,7 +229,9 @@ impl Pairing {
         nonce: [u8; 32],
         frame: &[u8],
     ) -> Result<State, PairingFailed> {
-        let (mut channel, met) = initiator.finish(frame).map_err(|_| PairingFailed::NotProven)?;
+        let (mut channel, met) = initiator
+            .finish(frame)
+            .map_err(|_| PairingFailed::NotProven)?;
         let hello = Hello::from_bytes(&met.payload).map_err(|_| PairingFailed::Version)?;
         if hello.version != VERSION {
             return Err(PairingFailed::Version);
@@ -186,9 +242,21 @@ impl Pairing {
         self.outputs.push_back(PairingOutput::Send(frame));
         let name = Untrusted::new(&hello.name);
         let code = short_code(&met.hash, &nonce);
-        self.outputs.push_back(PairingOutput::Compare { code, name: name.clone() });
-        let met = Met { own, peer: met.peer, hash: met.hash, name };
-        Ok(State::Agreeing { channel, agreement: Agreement::new(), met })
+        self.outputs.push_back(PairingOutput::Compare {
+            code,
+            name: name.clone(),
+        });
+        let met = Met {
+            own,
+            peer: met.peer,
+            hash: met.hash,
+            name,
+        };
+        Ok(State::Agreeing {
+            channel,
+            agreement: Agreement::new(),
+            met,
+        })
     }
 
     fn agree(
@@ -201,15 +269,25 @@ impl Pairing {
     ) -> Result<State, PairingFailed> {
         let turn = agreement.handle(event);
         if let Some(step) = turn.say {
-            let frame = channel.seal(&step.to_bytes()).map_err(|_| PairingFailed::Confused)?;
+            let frame = channel
+                .seal(&step.to_bytes())
+                .map_err(|_| PairingFailed::Confused)?;
             self.outputs.push_back(PairingOutput::Send(frame));
         }
         match turn.then {
-            Then::Wait => Ok(State::Agreeing { channel, agreement, met }),
+            Then::Wait => Ok(State::Agreeing {
+                channel,
+                agreement,
+                met,
+            }),
             Then::Store => {
                 let record = self.record(met, now);
-                self.outputs.push_back(PairingOutput::Store(Box::new(record)));
-                Ok(State::Storing { channel: Some(channel), agreement })
+                self.outputs
+                    .push_back(PairingOutput::Store(Box::new(record)));
+                Ok(State::Storing {
+                    channel: Some(channel),
+                    agreement,
+                })
             }
             Then::Failed(failed) => Err(failed),
             // Nobody is done who has not stored.
@@ -248,13 +326,23 @@ impl Pairing {
     }
 
     fn record(&self, met: Met, now: Now) -> AgentRecord {
-        let Met { own, peer, hash, name } = met;
+        let Met {
+            own,
+            peer,
+            hash,
+            name,
+        } = met;
         let long_lived = after_pairing(&self.offer.secret, &hash);
         AgentRecord {
             name,
             relay: self.offer.relay.clone(),
             paired: now.wall,
-            bond: Bond { own, peer, psk: long_lived.psk, mailbox: long_lived.mailbox },
+            bond: Bond {
+                own,
+                peer,
+                psk: long_lived.psk,
+                mailbox: long_lived.mailbox,
+            },
         }
     }
 }
@@ -282,11 +370,20 @@ mod tests {
     use vmux_link::{Psk, Responder};
 
     const NONCE: [u8; 32] = [7; 32];
-    const NOW: Now = Now { uptime: 0, wall: 1000 };
+    const NOW: Now = Now {
+        uptime: 0,
+        wall: 1000,
+    };
 
     fn hello(name: &str, version: u16) -> Hello {
         let (name, kind, software) = (name.into(), "terminal".into(), "test".into());
-        Hello { version, name, kind, software, commitment: None }
+        Hello {
+            version,
+            name,
+            kind,
+            software,
+            commitment: None,
+        }
     }
 
     fn agent_key() -> StaticSecret {
@@ -304,7 +401,14 @@ mod tests {
         };
         let mut pairing = Pairing::new(offer, hello("phone", VERSION));
         let entropy = Entropy::from_bytes([5; 32]);
-        pairing.handle(PairingInput::Met { secret: [1; 32], entropy, nonce: NONCE }, NOW);
+        pairing.handle(
+            PairingInput::Met {
+                secret: [1; 32],
+                entropy,
+                nonce: NONCE,
+            },
+            NOW,
+        );
         let Some(PairingOutput::Send(message1)) = pairing.poll() else {
             panic!("message 1 comes first");
         };
@@ -314,11 +418,16 @@ mod tests {
 
     /// What the agent makes of message 1: its channel, what it learnt, and message 2.
     fn answered(message1: &[u8], version: u16) -> (Channel, vmux_link::Established, Vec<u8>) {
-        let place = Place { purpose: Purpose::Pairing, mailbox: [3; 16] };
+        let place = Place {
+            purpose: Purpose::Pairing,
+            mailbox: [3; 16],
+        };
         let (entropy, psk) = (Entropy::from_bytes([6; 32]), Psk::from_bytes([4; 32]));
         let (responder, _, _) =
             Responder::receive(&agent_key(), &psk, &place, entropy, message1).unwrap();
-        responder.answer(&hello("workstation", version).to_bytes()).unwrap()
+        responder
+            .answer(&hello("workstation", version).to_bytes())
+            .unwrap()
     }
 
     #[test]
@@ -327,8 +436,18 @@ mod tests {
         let (_, met, _) = answered(&message1, VERSION);
         let said = Hello::from_bytes(&met.payload).unwrap();
         let promised = Some(commitment(&NONCE).into());
-        assert_eq!(said, Hello { commitment: promised, ..hello("phone", VERSION) });
-        assert!(!met.payload.windows(NONCE.len()).any(|window| window == NONCE));
+        assert_eq!(
+            said,
+            Hello {
+                commitment: promised,
+                ..hello("phone", VERSION)
+            }
+        );
+        assert!(
+            !met.payload
+                .windows(NONCE.len())
+                .any(|window| window == NONCE)
+        );
     }
 
     #[test]
@@ -356,7 +475,10 @@ mod tests {
         message2[40] ^= 1;
         pairing.handle(PairingInput::Frame(message2), NOW);
         let failed = pairing.poll();
-        assert!(matches!(failed, Some(PairingOutput::Failed(PairingFailed::NotProven))));
+        assert!(matches!(
+            failed,
+            Some(PairingOutput::Failed(PairingFailed::NotProven))
+        ));
         assert!(pairing.poll().is_none());
     }
 
@@ -366,7 +488,10 @@ mod tests {
         let (_, _, message2) = answered(&message1, VERSION + 1);
         pairing.handle(PairingInput::Frame(message2), NOW);
         let failed = pairing.poll();
-        assert!(matches!(failed, Some(PairingOutput::Failed(PairingFailed::Version))));
+        assert!(matches!(
+            failed,
+            Some(PairingOutput::Failed(PairingFailed::Version))
+        ));
         assert!(pairing.poll().is_none());
     }
 
@@ -376,9 +501,19 @@ mod tests {
         let (_, _, message2) = answered(&message1, VERSION);
         pairing.handle(PairingInput::Left, NOW);
         let failed = pairing.poll();
-        assert!(matches!(failed, Some(PairingOutput::Failed(PairingFailed::Gone))));
+        assert!(matches!(
+            failed,
+            Some(PairingOutput::Failed(PairingFailed::Gone))
+        ));
         let entropy = Entropy::from_bytes([8; 32]);
-        pairing.handle(PairingInput::Met { secret: [1; 32], entropy, nonce: [9; 32] }, NOW);
+        pairing.handle(
+            PairingInput::Met {
+                secret: [1; 32],
+                entropy,
+                nonce: [9; 32],
+            },
+            NOW,
+        );
         pairing.handle(PairingInput::Frame(message2), NOW);
         assert!(pairing.poll().is_none());
     }

@@ -68,7 +68,10 @@ impl Past {
 
     /// Whether a link has so many requests that must not be forgotten yet that no more can follow.
     pub(crate) fn is_full(&self, link: LinkId, uptime: u64) -> bool {
-        let held = self.0.iter().filter(|ended| ended.link == link && ended.is_held(uptime));
+        let held = self
+            .0
+            .iter()
+            .filter(|ended| ended.link == link && ended.is_held(uptime));
         held.count() >= MAX_PAST
     }
 

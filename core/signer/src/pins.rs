@@ -27,8 +27,14 @@ impl PinName {
     /// Checks a name the person gave.
     pub fn parse(name: &str) -> Result<Self, PinNameRefused> {
         let fits = (1..=128).contains(&name.chars().count());
-        let visible = name.chars().all(|c| c != ' ' && vmux_proto::untrusted::is_visible(c));
-        if fits && visible { Ok(Self(name.into())) } else { Err(PinNameRefused) }
+        let visible = name
+            .chars()
+            .all(|c| c != ' ' && vmux_proto::untrusted::is_visible(c));
+        if fits && visible {
+            Ok(Self(name.into()))
+        } else {
+            Err(PinNameRefused)
+        }
     }
 
     /// The name.
@@ -100,9 +106,10 @@ impl Pins {
             return Standing::Pinned(pin.clone());
         }
         let algorithm = key.algorithm().name();
-        let conflicting = self.0.iter().find(|pin| {
-            reported == Some(pin.name.as_str()) && pin.algorithm == algorithm
-        });
+        let conflicting = self
+            .0
+            .iter()
+            .find(|pin| reported == Some(pin.name.as_str()) && pin.algorithm == algorithm);
         conflicting.map_or(Standing::New, |pin| Standing::Changed(pin.clone()))
     }
 
@@ -115,7 +122,11 @@ impl Pins {
             return;
         }
         if self.0.len() >= MAX_PINS {
-            let oldest = self.0.iter().enumerate().min_by_key(|(_, pin)| pin.last_used);
+            let oldest = self
+                .0
+                .iter()
+                .enumerate()
+                .min_by_key(|(_, pin)| pin.last_used);
             if let Some((at, _)) = oldest {
                 self.0.remove(at);
             }
@@ -184,7 +195,11 @@ impl Pins {
         });
         let pins: Vec<Pin> = pins.collect::<Result<_, _>>()?;
         let distinct: BTreeSet<_> = pins.iter().map(|pin| pin.fingerprint).collect();
-        if distinct.len() == pins.len() { Ok(Self(pins)) } else { Err(RecordDamaged) }
+        if distinct.len() == pins.len() {
+            Ok(Self(pins))
+        } else {
+            Err(RecordDamaged)
+        }
     }
 }
 
@@ -235,7 +250,11 @@ mod tests {
     #[test]
     fn the_forges_keys_have_the_fingerprints_they_publish() {
         let pins = Pins::well_known();
-        let shown: Vec<String> = pins.all().iter().map(|pin| pin.fingerprint.to_string()).collect();
+        let shown: Vec<String> = pins
+            .all()
+            .iter()
+            .map(|pin| pin.fingerprint.to_string())
+            .collect();
         assert_eq!(
             shown,
             [
@@ -251,6 +270,9 @@ mod tests {
     fn stored_pins_come_back_and_a_byte_less_is_damage() {
         let bytes = Pins::well_known().to_bytes();
         assert_eq!(Pins::from_bytes(&bytes), Ok(Pins::well_known()));
-        assert_eq!(Pins::from_bytes(&bytes[..bytes.len() - 1]), Err(RecordDamaged));
+        assert_eq!(
+            Pins::from_bytes(&bytes[..bytes.len() - 1]),
+            Err(RecordDamaged)
+        );
     }
 }

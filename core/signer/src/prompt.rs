@@ -70,13 +70,20 @@ pub struct Host {
 
 impl Host {
     pub(crate) fn new(key: &PublicKey, standing: Standing) -> Self {
-        Self { fingerprint: key.fingerprint(), algorithm: key.algorithm().name(), standing }
+        Self {
+            fingerprint: key.fingerprint(),
+            algorithm: key.algorithm().name(),
+            standing,
+        }
     }
 }
 
 impl Prompt {
     /// Whether nothing but denying is possible.
     pub fn is_blocked(&self) -> bool {
-        self.host.iter().chain(&self.hops).any(|host| matches!(host.standing, Standing::Changed(_)))
+        self.host
+            .iter()
+            .chain(&self.hops)
+            .any(|host| matches!(host.standing, Standing::Changed(_)))
     }
 }

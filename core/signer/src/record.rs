@@ -32,9 +32,7 @@ impl AgentRecord {
     }
 
     /// For the state file; holds secrets.
-    pub fn list_to_bytes<'a>(
-        records: impl IntoIterator<Item = &'a Self>,
-    ) -> Zeroizing<Vec<u8>> {
+    pub fn list_to_bytes<'a>(records: impl IntoIterator<Item = &'a Self>) -> Zeroizing<Vec<u8>> {
         let mut stored: Vec<Stored> = records
             .into_iter()
             .map(|record| Stored {
@@ -45,7 +43,9 @@ impl AgentRecord {
             })
             .collect();
         // Room for all of it at once: growing would leave copies of the secrets behind.
-        let texts = stored.iter().map(|entry| entry.name.len().saturating_add(entry.relay.len()));
+        let texts = stored
+            .iter()
+            .map(|entry| entry.name.len().saturating_add(entry.relay.len()));
         let lengths = texts.map(|text| text.saturating_add(Bond::SIZE + HEADERS));
         let room = lengths.fold(HEADERS, usize::saturating_add);
         let bytes = Zeroizing::new(encode_onto(Vec::with_capacity(room), &stored));
@@ -118,5 +118,9 @@ fn encode_onto<T: Encode<()>>(mut bytes: Vec<u8>, value: &T) -> Vec<u8> {
 pub(crate) fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, RecordDamaged> {
     let mut decoder = minicbor::Decoder::new(bytes);
     let value = decoder.decode().map_err(|_| RecordDamaged)?;
-    if decoder.position() == bytes.len() { Ok(value) } else { Err(RecordDamaged) }
+    if decoder.position() == bytes.len() {
+        Ok(value)
+    } else {
+        Err(RecordDamaged)
+    }
 }

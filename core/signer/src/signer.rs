@@ -15,10 +15,8 @@ use vmux_link::{Entropy, LinkId};
 use vmux_proto::Now;
 use vmux_proto::agent_wire::SignFlags;
 use vmux_proto::limits::MAX_SINCE_CONNECT_MS;
-use vmux_proto::message::{
-    Hello, Number, Refusal, RequestId, SignRequest, ToAgent, ToSigner,
-};
-use vmux_proto::signature::{Verifier, VerifiedSignature};
+use vmux_proto::message::{Hello, Number, Refusal, RequestId, SignRequest, ToAgent, ToSigner};
+use vmux_proto::signature::{VerifiedSignature, Verifier};
 
 /// Requests of one agent that may wait for the person at a time.
 pub(crate) const MAX_WAITING: usize = 16;
@@ -195,7 +193,10 @@ impl Signer {
 
     /// When [`Input::Tick`] is due, in milliseconds of [`Now::uptime`].
     pub fn deadline(&self) -> Option<u64> {
-        self.waiting.values().map(|waiting| waiting.prompt.deadline).min()
+        self.waiting
+            .values()
+            .map(|waiting| waiting.prompt.deadline)
+            .min()
     }
 
     /// The pins as they are, to store them.
@@ -205,17 +206,23 @@ impl Signer {
 
     /// The paired agents, and whether each is connected.
     pub fn agents(&self) -> impl Iterator<Item = (&AgentRecord, bool)> {
-        self.lines.values().map(|line| (&line.record, line.is_open()))
+        self.lines
+            .values()
+            .map(|line| (&line.record, line.is_open()))
     }
 
     /// A link that is there stays: an agent that makes one of the same name must not get its answers.
     fn paired(&mut self, record: AgentRecord) {
-        self.lines.entry(record.id()).or_insert_with(|| Line::new(record));
+        self.lines
+            .entry(record.id())
+            .or_insert_with(|| Line::new(record));
     }
 
     fn met(&mut self, id: LinkId, entropy: Entropy) {
         self.left(id);
-        let Some(line) = self.lines.get_mut(&id) else { return };
+        let Some(line) = self.lines.get_mut(&id) else {
+            return;
+        };
         let output = match line.call(&self.hello, entropy) {
             Ok(message) => Output::Send(id, message),
             Err(Spoilt) => Output::Restart(id),
@@ -231,7 +238,9 @@ impl Signer {
         verifier: &dyn Verifier,
         now: Now,
     ) {
-        let Some(line) = self.lines.get_mut(&id) else { return };
+        let Some(line) = self.lines.get_mut(&id) else {
+            return;
+        };
         match line.hear(frame) {
             Err(Spoilt) => {
                 self.left(id);
@@ -282,13 +291,21 @@ impl Signer {
                 return;
             }
         };
-        let Some(Line { record, .. }) = self.lines.get(&link) else { return };
+        let Some(Line { record, .. }) = self.lines.get(&link) else {
+            return;
+        };
         let wait = u64::from(request.wait_ms).min(MAX_SINCE_CONNECT_MS);
         let deadline = now.uptime.saturating_add(wait);
         let origin = (link, &record.name);
         let prompt = asked.prompt(request, origin, &self.pins, number, deadline);
         let shown = Output::Show(Box::new(prompt.clone()));
-        let waiting = Waiting { link, digest, asked, prompt, stage: Stage::AwaitingDecision };
+        let waiting = Waiting {
+            link,
+            digest,
+            asked,
+            prompt,
+            stage: Stage::AwaitingDecision,
+        };
         self.waiting.insert(request.id, waiting);
         self.past.make_room(link, now.uptime);
         self.received(request.id);
@@ -302,7 +319,11 @@ impl Signer {
         verifier: &dyn Verifier,
         now: Now,
     ) -> Result<Asked, Refusal> {
-        let waiting_here = self.waiting.values().filter(|waiting| waiting.link == link).count();
+        let waiting_here = self
+            .waiting
+            .values()
+            .filter(|waiting| waiting.link == link)
+            .count();
         if waiting_here >= MAX_WAITING || self.past.is_full(link, now.uptime) {
             return Err(Refusal::TooMany);
         }
@@ -311,7 +332,9 @@ impl Signer {
 
     /// Tells the agent that its request waits, and with what number.
     fn received(&mut self, request: RequestId) {
-        let Some(waiting) = self.waiting.get(&request) else { return };
+        let Some(waiting) = self.waiting.get(&request) else {
+            return;
+        };
         let (link, undecided) = (waiting.link, waiting.is_undecided());
         let number = waiting.prompt.number.filter(|_| undecided);
         self.say(link, &ToAgent::Received(request));
@@ -321,13 +344,19 @@ impl Signer {
     }
 
     fn cancel(&mut self, link: LinkId, request: RequestId) {
-        if self.waiting.get(&request).is_some_and(|waiting| waiting.link == link) {
+        if self
+            .waiting
+            .get(&request)
+            .is_some_and(|waiting| waiting.link == link)
+        {
             self.settle(request, Fate::Cancelled, Withdrawn::Cancelled);
         }
     }
 
     fn decided(&mut self, request: RequestId, decision: Decision, now: Now) {
-        let Some(waiting) = self.waiting.get_mut(&request) else { return };
+        let Some(waiting) = self.waiting.get_mut(&request) else {
+            return;
+        };
         if !waiting.is_undecided() {
             return;
         }
@@ -359,8 +388,12 @@ impl Signer {
         verifier: &dyn Verifier,
         now: Now,
     ) {
-        let Some(waiting) = self.waiting.get(&request) else { return };
-        let Stage::AwaitingSignature { name } = &waiting.stage else { return };
+        let Some(waiting) = self.waiting.get(&request) else {
+            return;
+        };
+        let Stage::AwaitingSignature { name } = &waiting.stage else {
+            return;
+        };
         if now.uptime >= waiting.prompt.deadline {
             self.refuse(request, Refusal::TimedOut);
             return;
@@ -389,7 +422,9 @@ impl Signer {
             .waiting
             .iter()
             .filter(|(_, waiting)| {
-                self.identities.enabled(&waiting.asked.identity().key).is_none()
+                self.identities
+                    .enabled(&waiting.asked.identity().key)
+                    .is_none()
             })
             .map(|(request, _)| *request)
             .collect();
@@ -469,15 +504,29 @@ impl Signer {
 
     /// Takes a request off the list and remembers what became of it.
     fn settle(&mut self, request: RequestId, fate: Fate, withdrawn: Withdrawn) {
-        let Some(Waiting { link, digest, prompt, .. }) = self.waiting.remove(&request) else {
+        let Some(Waiting {
+            link,
+            digest,
+            prompt,
+            ..
+        }) = self.waiting.remove(&request)
+        else {
             return;
         };
         self.outputs.push_back(Output::Withdraw(request, withdrawn));
-        self.past.remember(Ended { link, request, digest, deadline: prompt.deadline, fate });
+        self.past.remember(Ended {
+            link,
+            request,
+            digest,
+            deadline: prompt.deadline,
+            fate,
+        });
     }
 
     fn say(&mut self, id: LinkId, message: &ToAgent) {
-        let Some(line) = self.lines.get_mut(&id) else { return };
+        let Some(line) = self.lines.get_mut(&id) else {
+            return;
+        };
         if !line.is_open() {
             return;
         }

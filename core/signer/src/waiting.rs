@@ -41,7 +41,10 @@ impl Waiting {
 /// Tells whether a request asked again is the same one, on the same link. The wait shrinks between
 /// the two, so it does not count.
 pub(crate) fn digest(link: LinkId, request: &SignRequest) -> [u8; 32] {
-    let same = SignRequest { wait_ms: 0, ..request.clone() };
+    let same = SignRequest {
+        wait_ms: 0,
+        ..request.clone()
+    };
     Sha256::new()
         .chain_update(link.to_string())
         .chain_update(ToSigner::Sign(same).to_bytes())
