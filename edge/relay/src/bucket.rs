@@ -1,6 +1,6 @@
 //! Token buckets: how often something may happen, and how much at once.
 
-use crate::meetings::Millis;
+use crate::millis::Millis;
 
 /// What a bucket allows.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use crate::bucket::{Bucket, Rate};
 use crate::limits::Limits;
-use crate::meetings::Millis;
+use crate::millis::Millis;
 
 /// Who is counted together: an IPv4 address or an IPv6 /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

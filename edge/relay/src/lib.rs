@@ -13,6 +13,7 @@ mod gate;
 mod limits;
 mod meetings;
 mod metrics;
+mod millis;
 mod queue;
 mod seats;
 mod server;

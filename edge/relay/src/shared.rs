@@ -13,7 +13,8 @@ use vmux_proto::mailbox::{CloseReason, Seat};
 
 use crate::gate::{Gate, Network, TooMany};
 use crate::limits::Limits;
-use crate::meetings::{Counts, EndId, Input, Meetings, Millis, Output};
+use crate::meetings::{Counts, EndId, Input, Meetings, Output};
+use crate::millis::Millis;
 
 #[derive(Debug)]
 pub(crate) struct Shared {

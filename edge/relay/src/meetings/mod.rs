@@ -6,20 +6,19 @@
 //! while its meeting number is that of the meeting this end is in, and a queue dies with its
 //! connection. So no end ever sees bytes sent to another that had its seat before.
 
+mod seated;
+
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
 use axum::body::Bytes;
-use vmux_proto::mailbox::{self, CloseReason, Control, MAX_FRAME, MailboxId, Meeting, Seat, Side};
+use vmux_proto::mailbox::{self, CloseReason, Control, MAX_FRAME, MailboxId, Meeting, Seat};
 
-use crate::bucket::{Bucket, Rate};
+use crate::bucket::Rate;
 use crate::limits::Limits;
+use crate::millis::Millis;
 pub(crate) use crate::queue::Output;
-use crate::queue::{Queue, QueueFull};
-
-/// Milliseconds since the relay started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Millis(pub(crate) u64);
+use crate::queue::QueueFull;
+use seated::{End, Mailbox, Presence};
 
 /// One connection, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,36 +75,6 @@ pub(crate) struct Meetings {
 enum Running {
     Yes,
     Stopping,
-}
-
-#[derive(Debug)]
-struct Mailbox {
-    agent: Option<EndId>,
-    signer: Option<EndId>,
-    /// The number of the last meeting, if there was one.
-    last: Option<Meeting>,
-    presence: Presence,
-    messages: Bucket,
-    bytes: Bucket,
-}
-
-/// Whether the meeting with the last number goes on.
-#[derive(Clone, Copy, Debug)]
-enum Presence {
-    Apart,
-    Together,
-}
-
-#[derive(Debug)]
-struct End {
-    seat: Seat,
-    queue: Queue,
-    heard: Millis,
-    pinged: Millis,
-    /// Since when the connection has been busy with one message.
-    writing: Option<Millis>,
-    /// Set once: the end has lost its seat and only hears why.
-    closed: Option<CloseReason>,
 }
 
 impl Meetings {
@@ -420,68 +389,6 @@ impl Meetings {
             per_second: self.limits.bytes_per_second,
             burst: self.limits.bytes_burst,
         }
-    }
-}
-
-impl Mailbox {
-    fn new(messages: Rate, bytes: Rate, now: Millis) -> Self {
-        Self {
-            agent: None,
-            signer: None,
-            last: None,
-            presence: Presence::Apart,
-            messages: Bucket::full(messages, now),
-            bytes: Bucket::full(bytes, now),
-        }
-    }
-
-    const fn at(&self, side: Side) -> Option<EndId> {
-        match side {
-            Side::Agent => self.agent,
-            Side::Signer => self.signer,
-        }
-    }
-
-    const fn seat(&mut self, side: Side) -> &mut Option<EndId> {
-        match side {
-            Side::Agent => &mut self.agent,
-            Side::Signer => &mut self.signer,
-        }
-    }
-
-    const fn current(&self) -> Option<Meeting> {
-        match self.presence {
-            Presence::Apart => None,
-            Presence::Together => self.last,
-        }
-    }
-}
-
-impl End {
-    fn new(seat: Seat, now: Millis) -> Self {
-        Self {
-            seat,
-            queue: Queue::default(),
-            heard: now,
-            pinged: now,
-            writing: None,
-            closed: None,
-        }
-    }
-}
-
-impl Millis {
-    /// The moment this much later.
-    pub(crate) fn after(self, time: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
-        )
-    }
-
-    /// How long ago `earlier` was, in milliseconds.
-    pub(crate) const fn since(self, earlier: Self) -> u64 {
-        self.0.saturating_sub(earlier.0)
     }
 }
 

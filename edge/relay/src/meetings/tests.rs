@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use vmux_proto::mailbox::Side;
 
 const BOX: MailboxId = MailboxId::from_bytes([1; 16]);
 const OTHER_BOX: MailboxId = MailboxId::from_bytes([2; 16]);
