@@ -242,14 +242,14 @@ impl Line {
         let Some(notice) = &mut self.0 else { return };
         match event {
             Event::Asked(shown) => {
-                notice.waiting(&format!("vmux: asking {}: {}", shown.waiting.phone, describe(&shown.waiting)));
+                notice.waiting(&format!("asking {}: {}", shown.waiting.phone, describe(&shown.waiting)));
             }
             Event::Received(shown) => {
-                notice.waiting(&format!("vmux: approve on {}: {}", shown.waiting.phone, describe(&shown.waiting)));
+                notice.waiting(&format!("approve on {}: {}", shown.waiting.phone, describe(&shown.waiting)));
             }
             Event::Number(shown, number) => {
                 notice.waiting(&format!(
-                    "vmux: type {number} on {}: {}",
+                    "type {number} on {}: {}",
                     shown.waiting.phone,
                     describe(&shown.waiting)
                 ));
@@ -262,7 +262,7 @@ impl Line {
                 let told = Told::of(event);
                 let hint = told.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
                 if let Some(notice) = self.0.take() {
-                    notice.outcome(&format!("vmux: {}{hint}", told.text));
+                    notice.outcome(&format!("{}{hint}", told.text));
                 }
             }
             Event::Connected(..)

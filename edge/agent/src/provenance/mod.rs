@@ -168,7 +168,8 @@ impl Provenance {
                 .map(|terminal| bounded(&Untrusted::new(&terminal.path.to_string_lossy()))),
             host: self
                 .invocation()
-                .map(|invocation| bounded(&invocation.host.as_str().into())),
+                .and_then(|invocation| invocation.names().into_iter().next())
+                .map(|name| bounded(&name.as_str().into())),
             ..Reported::default()
         }
     }
