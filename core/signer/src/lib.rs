@@ -12,6 +12,7 @@ extern crate alloc;
 extern crate std;
 
 mod check;
+mod exchange;
 mod identity;
 mod line;
 mod pairing;
@@ -23,11 +24,13 @@ mod signer;
 mod waiting;
 
 pub use check::{Asked, Settings};
+pub use exchange::{Decision, Input, Output, Withdrawn};
 pub use identity::{Identities, Identity, IdentityKind, IdentityRefused};
 pub use pairing::{Pairing, PairingInput, PairingOutput};
 pub use pins::{Pin, PinName, PinNameRefused, Pins, Standing};
 pub use prompt::{Host, Prompt, Subject};
 pub use record::{AgentRecord, RecordDamaged};
-pub use signer::{Decision, Input, Output, SignJob, Signer, Withdrawn};
+pub use signer::Signer;
 pub use vmux_link::{Entropy, LinkId, Offer, OfferRejected, ShortCode};
 pub use vmux_proto::pairing::PairingFailed;
+pub use waiting::SignJob;

@@ -1,10 +1,10 @@
 //! The signer's one state machine: links, requests, decisions.
 use crate::check::{Asked, Settings};
-use crate::identity::{Identities, Identity};
+use crate::exchange::{Decision, Input, Output, Withdrawn};
+use crate::identity::Identities;
 use crate::line::{Heard, Line, Spoilt};
 use crate::past::{Ended, Fate, Past, Recalled};
-use crate::pins::{PinName, Pins};
-use crate::prompt::Prompt;
+use crate::pins::Pins;
 use crate::record::AgentRecord;
 use crate::waiting::{Stage, Waiting, digest};
 use alloc::boxed::Box;
@@ -13,7 +13,6 @@ use alloc::vec::Vec;
 use minicbor::bytes::ByteVec;
 use vmux_link::{Entropy, LinkId};
 use vmux_proto::Now;
-use vmux_proto::agent_wire::SignFlags;
 use vmux_proto::limits::MAX_SINCE_CONNECT_MS;
 use vmux_proto::message::{Hello, Number, Refusal, RequestId, SignRequest, ToAgent, ToSigner};
 use vmux_proto::signature::{VerifiedSignature, Verifier};
@@ -32,114 +31,6 @@ pub struct Signer {
     waiting: BTreeMap<RequestId, Waiting>,
     past: Past,
     outputs: VecDeque<Output>,
-}
-
-/// What happens to a signer.
-#[derive(Debug)]
-pub enum Input {
-    /// A link was paired.
-    Paired(Box<AgentRecord>),
-    /// The agent of this link is at the mailbox; fresh bytes for the handshake.
-    Met(LinkId, Entropy),
-    /// A frame from the agent; fresh bytes for the number of a request in it.
-    Frame(LinkId, Vec<u8>, [u8; 4]),
-    /// The agent of this link left.
-    Left(LinkId),
-    /// The person decided.
-    Decided(RequestId, Decision),
-    /// A key made a signature, or could not (`None`).
-    Signed(RequestId, Option<Vec<u8>>),
-    /// The identities were changed.
-    Identities(Identities),
-    /// The pins were changed by the person.
-    Pins(Pins),
-    /// The person ends a pairing.
-    Unpair(LinkId),
-    /// The signer is about to stop.
-    Close,
-    /// Time passed.
-    Tick,
-}
-
-/// What the person decided.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// Yes, with the number where one is needed, and a name for a new host.
-    Approve {
-        /// The number typed.
-        number: Option<Number>,
-        /// What to call the host from now on, if it is new.
-        name: Option<PinName>,
-    },
-    /// No.
-    Deny,
-}
-
-/// What a signer wants done, in this order.
-#[derive(Debug)]
-pub enum Output {
-    /// Send this frame on this link.
-    Send(LinkId, Vec<u8>),
-    /// Close the connection of this link and connect anew.
-    Restart(LinkId),
-    /// This link's handshake is done; requests can come.
-    Opened(LinkId),
-    /// A request waits for the person.
-    Show(Box<Prompt>),
-    /// A request needs no decision any more.
-    Withdraw(RequestId, Withdrawn),
-    /// Make this signature and report [`Input::Signed`].
-    Sign(SignJob),
-    /// A request was refused without asking: on which link, and why.
-    Refused(LinkId, Refusal),
-    /// Store the pins before anything that follows.
-    StorePins,
-    /// Remove this pairing from what is stored.
-    Forget(LinkId),
-}
-
-/// Why a request left the screen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Withdrawn {
-    /// It was approved and signed.
-    Signed,
-    /// It was refused.
-    Refused(Refusal),
-    /// The client is gone.
-    Cancelled,
-    /// The connection to the agent broke.
-    Disconnected,
-}
-
-/// A signature to be made for an approval (I3). Only the signer makes one.
-#[derive(Debug)]
-pub struct SignJob {
-    request: RequestId,
-    identity: Identity,
-    flags: SignFlags,
-    bytes: Vec<u8>,
-}
-
-impl SignJob {
-    /// The request it answers.
-    pub const fn request(&self) -> RequestId {
-        self.request
-    }
-
-    /// The identity to sign with.
-    pub const fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
-    /// Flags of the request, for RSA keys.
-    pub const fn flags(&self) -> SignFlags {
-        self.flags
-    }
-
-    /// The bytes to sign.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
 }
 
 impl Signer {
@@ -364,20 +255,9 @@ impl Signer {
             self.refuse(request, Refusal::Denied);
             return;
         };
-        if now.uptime >= waiting.prompt.deadline {
-            self.refuse(request, Refusal::TimedOut);
-        } else if waiting.is_blocked(&self.pins) {
-            self.refuse(request, Refusal::HostKeyChanged);
-        } else if waiting.prompt.number.is_some() && waiting.prompt.number != number {
-            self.refuse(request, Refusal::WrongNumber);
-        } else {
-            waiting.stage = Stage::AwaitingSignature { name };
-            self.outputs.push_back(Output::Sign(SignJob {
-                request,
-                identity: waiting.asked.identity().clone(),
-                flags: waiting.asked.flags(),
-                bytes: waiting.asked.bytes().to_vec(),
-            }));
+        match waiting.approve(number, name, &self.pins, now) {
+            Ok(job) => self.outputs.push_back(Output::Sign(job)),
+            Err(refusal) => self.refuse(request, refusal),
         }
     }
 

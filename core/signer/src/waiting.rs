@@ -1,11 +1,15 @@
 //! A request that waits for the person, or for the key that the person let sign.
 use crate::check::Asked;
+use crate::identity::Identity;
 use crate::pins::{PinName, Pins, Standing};
 use crate::prompt::Prompt;
 use alloc::string::ToString as _;
+use alloc::vec::Vec;
 use sha2::{Digest as _, Sha256};
 use vmux_link::LinkId;
-use vmux_proto::message::{Message as _, SignRequest, ToSigner};
+use vmux_proto::Now;
+use vmux_proto::agent_wire::SignFlags;
+use vmux_proto::message::{Message as _, Number, Refusal, RequestId, SignRequest, ToSigner};
 
 /// A request that was shown.
 #[derive(Debug)]
@@ -29,12 +33,69 @@ impl Waiting {
         matches!(self.stage, Stage::AwaitingDecision)
     }
 
+    /// Checks an approval; there is no other way to a [`SignJob`].
+    pub(crate) fn approve(
+        &mut self,
+        number: Option<Number>,
+        name: Option<PinName>,
+        pins: &Pins,
+        now: Now,
+    ) -> Result<SignJob, Refusal> {
+        if now.uptime >= self.prompt.deadline {
+            return Err(Refusal::TimedOut);
+        }
+        if self.is_blocked(pins) {
+            return Err(Refusal::HostKeyChanged);
+        }
+        if self.prompt.number.is_some() && self.prompt.number != number {
+            return Err(Refusal::WrongNumber);
+        }
+        self.stage = Stage::AwaitingSignature { name };
+        Ok(SignJob {
+            request: self.prompt.request,
+            identity: self.asked.identity().clone(),
+            flags: self.asked.flags(),
+            bytes: self.asked.bytes().to_vec(),
+        })
+    }
+
     /// Whether nothing but denying is possible, by the pins as they were shown or as they are: an
     /// approval of another request may have pinned the name meanwhile.
-    pub(crate) fn is_blocked(&self, pins: &Pins) -> bool {
+    fn is_blocked(&self, pins: &Pins) -> bool {
         let host = self.asked.host(&self.prompt.reported, pins);
         self.prompt.is_blocked()
             || host.is_some_and(|host| matches!(host.standing, Standing::Changed(_)))
+    }
+}
+
+/// A signature to be made for an approval (I3). Nothing but an approval makes one.
+#[derive(Debug)]
+pub struct SignJob {
+    request: RequestId,
+    identity: Identity,
+    flags: SignFlags,
+    bytes: Vec<u8>,
+}
+
+impl SignJob {
+    /// The request it answers.
+    pub const fn request(&self) -> RequestId {
+        self.request
+    }
+
+    /// The identity to sign with.
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Flags of the request, for RSA keys.
+    pub const fn flags(&self) -> SignFlags {
+        self.flags
+    }
+
+    /// The bytes to sign.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
