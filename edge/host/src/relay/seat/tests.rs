@@ -459,6 +459,26 @@ async fn a_reset_connects_anew_at_once() {
 }
 
 #[tokio::test]
+async fn what_was_not_sent_in_its_meeting_is_not_sent_in_another() {
+    let relay = Relay::open().await;
+    let mut seat = take(&relay.address, Trust::web(), &SLOW);
+    // Which of the frames and the reset is first is up to chance, so more than once.
+    for _ in 0..16 {
+        let mut socket = relay.accept().await;
+        seat.expect(SeatEvent::Seated).await;
+        socket.send(meeting(1)).await.unwrap();
+        let id = seat.met().await;
+        seat.handle.send(id, b"fresh").unwrap();
+        assert_eq!(hear(&mut socket).await, frame(1, b"fresh"));
+        for _ in 0..10 {
+            seat.handle.send(id, b"of a meeting that ends").unwrap();
+        }
+        seat.handle.reset();
+        assert_eq!(seat.down().await, DownReason::Reset);
+    }
+}
+
+#[tokio::test]
 async fn what_was_accepted_is_sent_before_the_seat_is_given_up() {
     for give_up in [SeatHandle::stop, |_: &SeatHandle| {}] {
         let relay = Relay::open().await;
