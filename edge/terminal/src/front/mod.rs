@@ -1,0 +1,67 @@
+//! What the person, or a program in their place, is told and asked.
+
+pub(crate) mod decide;
+pub(crate) mod prompt_json;
+pub(crate) mod screen;
+pub(crate) mod words;
+
+use vmux_proto::Untrusted;
+use vmux_proto::message::{Refusal, RequestId};
+use vmux_signer::{Decision, Identities, LinkId, Prompt, Withdrawn};
+
+/// Whoever decides.
+pub(crate) trait Front {
+    /// Tells what happened.
+    fn tell(&mut self, news: News<'_>);
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum News<'a> {
+    /// The identities are these.
+    Identities(&'a Identities),
+    /// An agent is paired, and this is how it stands.
+    Agent(LinkId, &'a Untrusted, &'a AgentState),
+    /// An agent is no longer paired.
+    Unpaired(LinkId, &'a Untrusted),
+    /// A request waits for a decision.
+    Asked(&'a Prompt),
+    /// A request needs no decision any more.
+    Withdrawn(&'a Prompt, Withdrawn),
+    /// A request was refused without asking.
+    Refused(&'a Untrusted, Refusal),
+}
+
+/// How an agent stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AgentState {
+    /// The relay is being reached.
+    Connecting,
+    /// Requests can come.
+    Connected,
+    /// The relay is reached, the agent is not there.
+    Away,
+    /// The relay is not reached, for this reason.
+    Unreachable(String),
+}
+
+impl AgentState {
+    /// The name in JSON.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Away => "away",
+            Self::Unreachable(_) => "unreachable",
+        }
+    }
+}
+
+/// What whoever decides does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Decides one request.
+    Decide(RequestId, Decision),
+    /// Ends the signer.
+    Quit,
+}

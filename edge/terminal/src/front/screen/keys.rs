@@ -1,0 +1,255 @@
+//! What the person's keys mean. A request is decided by keys pressed while it was on the screen for
+//! a moment, and by nothing that was on its way when it appeared.
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::layout::Size;
+use vmux_proto::message::{Number, RequestId};
+use vmux_proto::untrusted::is_visible;
+use vmux_signer::{Decision, PinName, Prompt};
+
+use super::model::Model;
+use crate::front::Act;
+use crate::front::words::{Goes, suggested_name};
+
+/// What the keys have done so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Screen {
+    shown: Option<RequestId>,
+    /// Since when no key was ignored.
+    quiet_since: u64,
+    pub(super) mode: Mode,
+    /// What a new host will be called.
+    name: Option<PinName>,
+    pub(super) note: Option<&'static str>,
+}
+
+/// What is being typed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Nothing.
+    #[default]
+    Looking,
+    /// The number.
+    Number(String),
+    /// The name of a new host, and where to go on after it.
+    Name(String, After),
+    /// Nothing any more: the decision is on its way.
+    Decided,
+}
+
+/// Where to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    Looking,
+    Number,
+}
+
+impl Screen {
+    /// The request on the screen.
+    pub(super) fn shown<'a>(&self, model: &'a Model) -> Option<&'a Prompt> {
+        let shown = self.shown?;
+        model
+            .prompts()
+            .iter()
+            .find(|prompt| prompt.request == shown)
+    }
+
+    /// What a new host will be called.
+    pub(super) const fn name(&self) -> Option<&PinName> {
+        self.name.as_ref()
+    }
+
+    /// Whether keys are still ignored.
+    pub(super) const fn is_guarded(&self, now: u64) -> bool {
+        now < self.quiet_since.saturating_add(GUARD_MS)
+    }
+
+    /// Keeps to the request on the screen; takes the oldest one when it is gone.
+    pub(super) fn follow(&mut self, model: &Model, now: u64) {
+        if self.shown(model).is_none() {
+            self.show(model.prompts().first(), now);
+        }
+    }
+
+    /// What a key does.
+    pub(super) fn key(
+        &mut self,
+        key: KeyEvent,
+        model: &Model,
+        size: Size,
+        now: u64,
+    ) -> Option<Act> {
+        if key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('c') {
+            return Some(Act::Quit);
+        }
+        if !key.modifiers.difference(KeyModifiers::SHIFT).is_empty() {
+            return None;
+        }
+        let Some(prompt) = self.shown(model) else {
+            return (key.code == KeyCode::Char('q')).then_some(Act::Quit);
+        };
+        if self.is_guarded(now) {
+            // A key that is held down since before never becomes one that counts.
+            self.quiet_since = now;
+            return None;
+        }
+        self.note = None;
+        match core::mem::take(&mut self.mode) {
+            Mode::Looking => self.looking(key.code, prompt, model, size, now),
+            Mode::Number(text) => self.number(key.code, text, prompt),
+            Mode::Name(text, after) => {
+                self.naming(key.code, text, after);
+                None
+            }
+            Mode::Decided => {
+                self.mode = Mode::Decided;
+                None
+            }
+        }
+    }
+
+    /// What pasted text does: nothing, except in the field for a name.
+    pub(super) fn paste(&mut self, pasted: &str, now: u64) {
+        if self.is_guarded(now) {
+            return;
+        }
+        if let Mode::Name(text, _) = &mut self.mode {
+            text.extend(pasted.chars().filter(|c| is_visible(*c)).take(MAX_TYPED));
+        }
+    }
+
+    fn looking(
+        &mut self,
+        key: KeyCode,
+        prompt: &Prompt,
+        model: &Model,
+        size: Size,
+        now: u64,
+    ) -> Option<Act> {
+        match key {
+            KeyCode::Char('d') => return Some(self.decide(prompt, Decision::Deny)),
+            KeyCode::Char('a') if prompt.is_blocked() => {
+                self.note = Some("A changed host key cannot be approved.");
+            }
+            KeyCode::Char('a') if size.width < MIN_SIZE.width || size.height < MIN_SIZE.height => {
+                self.note = Some("Make the window larger first.");
+            }
+            KeyCode::Char('a') if prompt.number.is_some() => {
+                self.mode = Mode::Number(String::new());
+            }
+            KeyCode::Char('a') => return Some(self.approve(prompt, None)),
+            KeyCode::Char('n') => self.begin_naming(prompt, After::Looking),
+            KeyCode::Tab => self.show(neighbour(model.prompts(), prompt), now),
+            KeyCode::BackTab => self.show(neighbour(model.prompts().iter().rev(), prompt), now),
+            KeyCode::Char('q') => return Some(Act::Quit),
+            _ => {}
+        }
+        None
+    }
+
+    fn number(&mut self, key: KeyCode, mut text: String, prompt: &Prompt) -> Option<Act> {
+        match key {
+            KeyCode::Char(digit) if digit.is_ascii_digit() && text.len() < 2 => text.push(digit),
+            KeyCode::Backspace => drop(text.pop()),
+            KeyCode::Esc => return None,
+            KeyCode::Char('n') if Goes::of(prompt) == Goes::New => {
+                self.begin_naming(prompt, After::Number);
+                return None;
+            }
+            KeyCode::Enter if text.len() == 2 => {
+                if let Some(number) = Number::parse(&text) {
+                    return Some(self.approve(prompt, Some(number)));
+                }
+                self.note = Some("The number is from 10 to 99.");
+                text.clear();
+            }
+            _ => {}
+        }
+        self.mode = Mode::Number(text);
+        None
+    }
+
+    fn begin_naming(&mut self, prompt: &Prompt, after: After) {
+        if Goes::of(prompt) == Goes::New {
+            let name = self.name.as_ref().map_or("", PinName::as_str);
+            self.mode = Mode::Name(name.to_owned(), after);
+        }
+    }
+
+    fn naming(&mut self, key: KeyCode, mut text: String, after: After) {
+        match key {
+            KeyCode::Char(typed) if is_visible(typed) && text.chars().count() < MAX_TYPED => {
+                text.push(typed);
+            }
+            KeyCode::Backspace => drop(text.pop()),
+            KeyCode::Enter => match PinName::parse(&text) {
+                Ok(name) => {
+                    self.name = Some(name);
+                    self.mode = after.into();
+                    return;
+                }
+                Err(_) => self.note = Some("A name has 1 to 128 visible characters, no spaces."),
+            },
+            KeyCode::Esc => {
+                self.mode = after.into();
+                return;
+            }
+            _ => {}
+        }
+        self.mode = Mode::Name(text, after);
+    }
+
+    fn approve(&mut self, prompt: &Prompt, number: Option<Number>) -> Act {
+        let name = self.name.clone();
+        self.decide(prompt, Decision::Approve { number, name })
+    }
+
+    fn decide(&mut self, prompt: &Prompt, decision: Decision) -> Act {
+        self.mode = Mode::Decided;
+        Act::Decide(prompt.request, decision)
+    }
+
+    /// Puts another request on the screen, with nothing typed yet.
+    fn show(&mut self, prompt: Option<&Prompt>, now: u64) {
+        let request = prompt.map(|prompt| prompt.request);
+        if self.shown != request {
+            *self = Self {
+                shown: request,
+                quiet_since: now,
+                mode: Mode::Looking,
+                name: prompt.and_then(suggested_name),
+                note: None,
+            };
+        }
+    }
+}
+
+impl From<After> for Mode {
+    fn from(after: After) -> Self {
+        match after {
+            After::Looking => Self::Looking,
+            After::Number => Self::Number(String::new()),
+        }
+    }
+}
+
+/// The one after `prompt`, or the first.
+fn neighbour<'a>(
+    prompts: impl IntoIterator<Item = &'a Prompt> + Clone,
+    prompt: &Prompt,
+) -> Option<&'a Prompt> {
+    let mut after = prompts
+        .clone()
+        .into_iter()
+        .skip_while(|one| one.request != prompt.request);
+    after.nth(1).or_else(|| prompts.into_iter().next())
+}
+
+/// Keys pressed within this time after a request appeared do nothing.
+pub(super) const GUARD_MS: u64 = 500;
+
+/// In a smaller window not everything can be seen, so nothing can be approved.
+pub(super) const MIN_SIZE: Size = Size::new(60, 15);
+
+/// As many characters as a name can have.
+const MAX_TYPED: usize = 128;

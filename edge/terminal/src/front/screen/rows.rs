@@ -1,0 +1,178 @@
+//! The lines of a request: what was checked here, and what is merely reported.
+
+use ratatui::style::Modifier;
+use ratatui::text::{Line, Span};
+use vmux_proto::Untrusted;
+use vmux_signer::{Host, PinName, Prompt, Subject};
+
+use super::keys::Screen;
+use super::text::{fit, path};
+use super::theme::{BOLD, Theme};
+use crate::commands::history;
+use crate::front::words::{Goes, hop, quoted};
+
+/// What was checked here, most important first: what, and where to, never give way.
+pub(super) fn checked(
+    prompt: &Prompt,
+    screen: &Screen,
+    theme: Theme,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    let goes = Goes::of(prompt);
+    let room = columns.saturating_sub(LABEL);
+    let mut rows = vec![subject(prompt, columns), destination(goes, theme, columns)];
+    if let Some(host) = &prompt.host {
+        rows.push(row("key", &key(host, room), room));
+    }
+    match goes {
+        Goes::Changed(pin) => {
+            rows.push(row("was", &pin.fingerprint.to_string(), room));
+            let way_out = format!("vmux-signer pins forget {}", pin.name.as_str());
+            rows.push(row("until", &way_out, room));
+        }
+        Goes::New => rows.push(row("name", &name(screen.name()), room)),
+        Goes::Pinned(_)
+        | Goes::Claimed
+        | Goes::Unknown
+        | Goes::Nowhere
+        | Goes::NowhereForwarded => {}
+    }
+    rows.extend(way(prompt, goes, room));
+    rows.push(row("with", &with(prompt, room), room));
+    match (goes, &prompt.subject) {
+        (Goes::Pinned(pin), _) => rows.push(row("known", &history(pin), room)),
+        (_, Subject::Signature { hash, .. }) => {
+            rows.push(row("hash", &format!("{hash} of the content"), room));
+        }
+        (_, Subject::Login { .. }) => {}
+    }
+    rows
+}
+
+/// What the workstation says about the client, most telling first.
+pub(super) fn reported(prompt: &Prompt, columns: usize) -> Vec<Line<'static>> {
+    let room = columns.saturating_sub(LABEL);
+    let reported = &prompt.reported;
+    let shown = |text: &str| Untrusted::new(text).to_string();
+    let mut rows = Vec::new();
+    if let Some(client) = reported.processes.first() {
+        rows.push(row("ran", &shown(&client.command), room));
+    }
+    if let Some(host) = &reported.host {
+        rows.push(row("host", &shown(host), room));
+    }
+    if !reported.processes.is_empty() {
+        let programs: Vec<_> = reported
+            .processes
+            .iter()
+            .map(|process| shown(base(&process.program)))
+            .collect();
+        rows.push(row("by", &programs.join(" ← "), room));
+    }
+    for (label, text) in [
+        ("dir", &reported.directory),
+        ("tty", &reported.terminal),
+        ("known", &reported.known_hosts),
+        ("user", &reported.user),
+    ] {
+        if let Some(text) = text {
+            rows.push(row(label, &shown(text), room));
+        }
+    }
+    if rows.is_empty() {
+        rows.push(Line::raw("nothing"));
+    }
+    rows
+}
+
+fn subject(prompt: &Prompt, columns: usize) -> Line<'static> {
+    let (what, whom) = match &prompt.subject {
+        Subject::Login { user } => ("Login as ", quoted(user)),
+        Subject::Signature { namespace, .. } => ("Signature for ", quoted(namespace)),
+    };
+    let whom = fit(&whom, columns.saturating_sub(what.len()));
+    Line::from(vec![Span::styled(what, BOLD), Span::styled(whom, BOLD)])
+}
+
+fn destination(goes: Goes<'_>, theme: Theme, columns: usize) -> Line<'static> {
+    let style = theme.standing(goes).add_modifier(Modifier::BOLD);
+    let (tag, words) = match goes {
+        Goes::Pinned(pin) => (" PINNED ", pin.name.as_str().to_owned()),
+        Goes::New => (" NEW ", "a host you have not approved before".to_owned()),
+        Goes::Changed(pin) => (
+            " CHANGED ",
+            format!("{} has another key now: STOP", pin.name.as_str()),
+        ),
+        Goes::Claimed => (" UNVERIFIED ", "the host did not prove its key".to_owned()),
+        Goes::Unknown => (" UNVERIFIED ", "this login could go anywhere".to_owned()),
+        Goes::Nowhere => (" NO HOST ", "not a login".to_owned()),
+        Goes::NowhereForwarded => (" FORWARDED ", "asked for by another host".to_owned()),
+    };
+    let room = columns.saturating_sub(tag.len()).saturating_sub(2);
+    Line::from(vec![
+        Span::styled(tag, style.add_modifier(Modifier::REVERSED)),
+        Span::raw("  "),
+        Span::styled(fit(&words, room), style),
+    ])
+}
+
+/// The hosts on the way, then the destination.
+fn way(prompt: &Prompt, goes: Goes<'_>, room: usize) -> Vec<Line<'static>> {
+    if prompt.hops.is_empty() {
+        return Vec::new();
+    }
+    let mut parts: Vec<_> = prompt.hops.iter().map(hop).collect();
+    match (goes, &prompt.host) {
+        (Goes::NowhereForwarded, _) | (_, None) => parts.push("this signature".to_owned()),
+        (Goes::New, _) => parts.push("the new host".to_owned()),
+        (_, Some(host)) => parts.push(hop(host)),
+    }
+    let lines = path(&parts, room).into_iter().enumerate();
+    lines
+        .map(|(at, line)| row(if at == 0 { "path" } else { "" }, &line, room))
+        .collect()
+}
+
+fn key(host: &Host, room: usize) -> String {
+    let whole = format!("{} {}", host.fingerprint, host.algorithm);
+    // Of the two, the algorithm can be missed.
+    if super::text::width(&whole) <= room {
+        whole
+    } else {
+        host.fingerprint.to_string()
+    }
+}
+
+fn with(prompt: &Prompt, room: usize) -> String {
+    let whole = format!("{} {}", prompt.identity, prompt.fingerprint);
+    if super::text::width(&whole) <= room {
+        whole
+    } else {
+        prompt.identity.clone()
+    }
+}
+
+fn name(name: Option<&PinName>) -> String {
+    name.map_or_else(
+        || "none yet (n gives it one)".to_owned(),
+        |name| format!("{} (n changes it)", name.as_str()),
+    )
+}
+
+fn row(label: &'static str, text: &str, room: usize) -> Line<'static> {
+    Line::from(vec![
+        Span::raw(format!("{label:LABEL$}")),
+        Span::raw(fit(text, room)),
+    ])
+}
+
+/// The last part of a path.
+fn base(program: &str) -> &str {
+    program
+        .rsplit('/')
+        .find(|part| !part.is_empty())
+        .unwrap_or(program)
+}
+
+/// Columns of a label and the space after it.
+const LABEL: usize = 6;
