@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use vmux_host::paths::MAX_SOCKET_PATH;
@@ -33,6 +33,34 @@ fn mode(path: &Path) -> u32 {
 fn dead_socket(path: &Path) {
     drop(StdListener::bind(path).unwrap());
     assert!(path.exists());
+}
+
+/// A process that is not left behind, however the test ends.
+struct Running(Child);
+
+impl Running {
+    fn new(command: &mut Command) -> Self {
+        Self(
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap(),
+        )
+    }
+
+    fn end(&mut self) -> ExitStatus {
+        // One that ended by itself cannot be killed, and need not be.
+        drop(self.0.kill());
+        self.0.wait().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
 fn is_root() -> bool {
@@ -217,24 +245,17 @@ async fn a_second_agent_is_refused_and_the_first_lives_on() {
 #[tokio::test]
 async fn a_living_agent_of_another_kind_is_refused_and_named() {
     let (_folder, path) = place();
-    let mut agent = Command::new("ssh-agent")
-        .arg("-D")
-        .arg("-a")
-        .arg(&path)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut agent = Running::new(Command::new("ssh-agent").arg("-D").arg("-a").arg(&path));
     while !path.exists() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let refused = bind(&path).await.unwrap_err();
     assert!(
-        matches!(refused, SocketRefused::Living { pid: Some(pid), .. } if pid == agent.id()),
+        matches!(refused, SocketRefused::Living { pid: Some(pid), .. } if pid == agent.0.id()),
         "{refused}"
     );
     assert!(path.exists());
-    agent.kill().unwrap();
-    agent.wait().unwrap();
+    agent.end();
     assert!(path.exists(), "killed, it leaves its socket");
     bind(&path).await.unwrap();
 }
@@ -354,25 +375,19 @@ async fn another_user_is_hung_up_on_and_the_next_client_served() {
         chmod(&path, 0o666);
     }
     let mut client = Command::new("ssh-add");
-    client
-        .arg("-l")
-        .env("SSH_AUTH_SOCK", &path)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    client.arg("-l").env("SSH_AUTH_SOCK", &path);
     if is_root() {
         client.uid(12345);
     }
-    let mut client = client.spawn().unwrap();
+    let mut client = Running::new(&mut client);
     let waited = tokio::time::timeout(Duration::from_millis(500), socket.accept()).await;
     if is_root() {
         assert!(waited.is_err(), "another user is not handed out");
-        assert!(!client.wait().unwrap().success());
+        assert!(!client.0.wait().unwrap().success());
         let (ours, accepted) = tokio::join!(UnixStream::connect(&path), socket.accept());
         assert_eq!(ours.is_ok().then(|| accepted.unwrap().1.uid()), Some(0));
     } else {
         let (_stream, peer) = waited.unwrap().unwrap();
-        assert_eq!(peer.pid(), Some(client.id()));
-        client.kill().unwrap();
-        client.wait().unwrap();
+        assert_eq!(peer.pid(), Some(client.0.id()));
     }
 }
