@@ -11,7 +11,8 @@ use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 use vmux_proto::Untrusted;
 
-use super::{StateRefused, open_file};
+use super::StateRefused;
+use super::open::open_file;
 use crate::files::{FileRefused, read_all};
 
 /// A process that uses a state directory.

@@ -7,6 +7,7 @@
 
 mod envelope;
 mod lock;
+mod open;
 
 pub use envelope::{FileKind, Stored};
 pub use lock::Holder;
@@ -23,6 +24,7 @@ use zeroize::Zeroizing;
 
 use crate::files::{FileRefused, Owner, has_mode, owned_by, read_all};
 use envelope::Rejected;
+use open::{DIR_MODE, open_dir, open_file};
 
 /// Why state is not used. Nothing has been changed on disk.
 #[derive(Debug, thiserror::Error)]
@@ -275,65 +277,6 @@ fn check_name(name: &str) -> Result<(), StateRefused> {
         })
     }
 }
-
-fn open_dir(path: &Path) -> Result<File, FileRefused> {
-    let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::open(path, how, Mode::empty())
-        .map(File::from)
-        .map_err(|e| match e {
-            // Which of the two a symbolic link gives differs between systems.
-            Errno::LOOP | Errno::NOTDIR if path.is_symlink() => FileRefused::Symlink {
-                file: path.to_owned(),
-            },
-            Errno::NOTDIR => FileRefused::WrongType {
-                file: path.to_owned(),
-                wanted: "directory",
-            },
-            other => FileRefused::failed(path, "open it", other),
-        })
-}
-
-/// Opens a file that must be exactly as this program makes its files; `None` if there is none.
-fn open_file(
-    dir: &File,
-    name: &str,
-    path: &Path,
-    how: OFlags,
-) -> Result<Option<File>, FileRefused> {
-    // Not waiting for a writer, should it be a named pipe.
-    let how = how | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match rustix::fs::openat(dir, name, how, Mode::empty()) {
-        Ok(file) => File::from(file),
-        Err(Errno::NOENT) => return Ok(None),
-        Err(Errno::LOOP) => {
-            return Err(FileRefused::Symlink {
-                file: path.to_owned(),
-            });
-        }
-        Err(Errno::NXIO | Errno::ISDIR) => {
-            return Err(FileRefused::WrongType {
-                file: path.to_owned(),
-                wanted: "file",
-            });
-        }
-        Err(e) => return Err(FileRefused::failed(path, "open it", e)),
-    };
-    let metadata = file
-        .metadata()
-        .map_err(|e| FileRefused::failed(path, "look at it", e))?;
-    if !metadata.is_file() {
-        return Err(FileRefused::WrongType {
-            file: path.to_owned(),
-            wanted: "file",
-        });
-    }
-    owned_by(&metadata, path, Owner::Me)?;
-    has_mode(&metadata, path, 0o7777, FILE_MODE)?;
-    Ok(Some(file))
-}
-
-const DIR_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
 
 /// Names are chosen by this program; a longer one is a mistake.
 const MAX_NAME: usize = 64;

@@ -79,7 +79,9 @@ fn a_directory_with_mode_0700_is_opened() {
 #[test]
 fn a_directory_with_any_other_mode_is_refused_and_left_alone() {
     let parent = tempfile::tempdir().unwrap();
-    for bits in [0o701, 0o710, 0o750, 0o704, 0o720, 0o755, 0o777, 0o500] {
+    for bits in [
+        0o701, 0o710, 0o750, 0o704, 0o720, 0o755, 0o777, 0o500, 0o300,
+    ] {
         chmod(parent.path(), bits);
         let refused = refusal(open(parent.path()));
         assert!(matches!(refused, FileRefused::WrongMode { mode, .. } if mode == bits));
@@ -260,7 +262,7 @@ fn a_file_with_any_other_mode_than_0600_is_refused_and_left_alone() {
     dir.replace("thing", b"x").unwrap();
     let file = dir.path().join("thing");
     for bits in [
-        0o601, 0o604, 0o610, 0o640, 0o660, 0o644, 0o700, 0o400, 0o4600,
+        0o601, 0o604, 0o610, 0o640, 0o660, 0o644, 0o700, 0o400, 0o200, 0o4600,
     ] {
         chmod(&file, bits);
         let refused = refusal(dir.read("thing", 10));
