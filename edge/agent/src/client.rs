@@ -2,7 +2,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info};
@@ -87,7 +87,7 @@ impl Client {
             }
             Ok(Step::Read) if self.ended => Err(HungUp),
             Ok(Step::Read) => {
-                let read = read(&mut self.stream).await?;
+                let read = read(&self.stream).await?;
                 self.take(&read);
                 Ok(())
             }
@@ -145,7 +145,7 @@ impl Client {
                     return Ok(answer.ok());
                 }
                 Some(event) = heard.recv() => line.show(&event),
-                read = read(&mut self.stream), if listening => match read {
+                read = read(&self.stream), if listening => match read {
                     Ok(bytes) if bytes.is_empty() && needs_person => {
                         self.desk.hub.gone(self.id).await.map_err(|_| HungUp)?;
                         return Err(HungUp);
@@ -205,11 +205,18 @@ impl Client {
     }
 }
 
-/// The next bytes; none if the client has sent its last.
-async fn read(stream: &mut UnixStream) -> Result<Vec<u8>, HungUp> {
-    let mut buffer = [0; READ_SIZE];
-    let count = stream.read(&mut buffer).await.map_err(|_| HungUp)?;
-    Ok(buffer.get(..count).unwrap_or_default().to_vec())
+/// The next bytes; none if the client has sent its last. The buffer lives only while it is filled,
+/// so that an idle client costs next to nothing.
+async fn read(stream: &UnixStream) -> Result<Vec<u8>, HungUp> {
+    loop {
+        stream.readable().await.map_err(|_| HungUp)?;
+        let mut buffer = [0; READ_SIZE];
+        match stream.try_read(&mut buffer) {
+            Ok(count) => return Ok(buffer.get(..count).unwrap_or_default().to_vec()),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => return Err(HungUp),
+        }
+    }
 }
 
 fn reported(provenance: &Provenance, lookup: Option<&Lookup>) -> Reported {

@@ -2,6 +2,7 @@
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader, Stdin};
 use tokio::process::Command;
@@ -10,7 +11,7 @@ use vmux_host::output::{Format, Output};
 use super::env::export_line;
 use super::{Failure, ask, pair, run, status};
 use crate::config::Config;
-use crate::control::{Reply, Request, Sameness};
+use crate::control::{Reply, Report, Request, Sameness};
 use crate::daemon::{Daemon, Setting};
 
 /// Runs the agent, offers to pair, shows requests.
@@ -47,7 +48,49 @@ async fn live(setting: &Setting, daemon: &Daemon, output: &Output) -> Result<(),
     if report.phones.is_empty() {
         output.say(|paint| paint.yellow("No phone is paired: run `vmux-agent pair`."))?;
     }
+    if asks
+        && let Ok(program) = signer_program()
+        && is_paired_here(&program, &report).await
+        && !connects(setting).await?
+    {
+        output.say(|_| "The signer of this computer holds your keys; it starts here.".to_owned())?;
+        return run_signer(&program, output).await;
+    }
     show(setting, output).await
+}
+
+/// Whether the only phone is this user's own signer on this computer.
+async fn is_paired_here(program: &Path, report: &Report) -> bool {
+    let [phone] = report.phones.as_slice() else { return false };
+    let listed =
+        Command::new(program).args(["agents", "--json"]).stderr(Stdio::null()).output().await;
+    // No signer program, no signer here.
+    let Ok(listed) = listed else { return false };
+    listed.stdout.split(|byte| *byte == b'\n').any(|line| {
+        serde_json::from_slice::<serde_json::Value>(line)
+            .is_ok_and(|agent| agent.get("agent").and_then(|id| id.as_str()) == Some(&phone.id))
+    })
+}
+
+/// Whether a phone that already runs connects within the time that takes.
+async fn connects(setting: &Setting) -> Result<bool, Failure> {
+    for _ in 0..CONNECT_TRIES {
+        let report = ask::report(&setting.state_dir).await?;
+        if report.phones.iter().any(|phone| phone.state == "connected") {
+            return Ok(true);
+        }
+        tokio::time::sleep(CONNECT_PAUSE).await;
+    }
+    Ok(false)
+}
+
+/// A signer that runs comes back to its mailbox within one or two seconds.
+const CONNECT_TRIES: u32 = 12;
+const CONNECT_PAUSE: Duration = Duration::from_millis(250);
+
+async fn run_signer(program: &Path, output: &Output) -> Result<(), Failure> {
+    output.say(|paint| paint.dim("`q` leaves the signer and stops the agent."))?;
+    interactive(program, &["run"], &[0]).await
 }
 
 /// Shows what happens until the agent ends.
@@ -130,8 +173,7 @@ async fn signer_here(setting: &Setting, output: &Output) -> Result<(), Failure> 
         interactive(&program, &["key", "new", "--label", "first key"], &[0]).await?;
     }
     pair_here(setting, &program, output).await?;
-    output.say(|_| "Starting the signer; `q` leaves it and stops the agent.".to_owned())?;
-    interactive(&program, &["run"], &[0]).await
+    run_signer(&program, output).await
 }
 
 /// Pairs the two processes in this terminal; the person compares both codes in one place.

@@ -91,6 +91,27 @@ async fn a_socket_is_its_owners_alone_and_goes_with_the_agent() {
     bind(&path).await.unwrap();
 }
 
+#[test]
+fn the_file_is_closed_to_others_from_its_first_moment() {
+    let (_folder, path) = place();
+    let _listener = listen(&path).unwrap();
+    assert_eq!(mode(&path), 0o600);
+}
+
+#[test]
+fn a_file_that_is_open_all_the_same_is_closed_and_a_missing_one_noticed() {
+    let (_folder, path) = place();
+    let checked = Place::open(&path, IfMissing::Refuse).unwrap();
+    assert!(matches!(
+        checked.finish(),
+        Err(SocketRefused::Failed { .. })
+    ));
+    let _listener = StdListener::bind(&path).unwrap();
+    chmod(&path, 0o666);
+    checked.finish().unwrap();
+    assert_eq!(mode(&path), 0o600);
+}
+
 #[tokio::test]
 async fn a_socket_in_the_place_of_ours_is_left_alone_at_the_end() {
     let (_folder, path) = place();
