@@ -25,7 +25,8 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("vmux-link", &[], &[]),
     ("vmux-broker", &["vmux-link", "vmux-proto"], &[]),
     ("vmux-signer", &["vmux-link", "vmux-proto"], &[]),
-    ("vmux-host", &["vmux-proto"], &[]),
+    // A relay to hold a seat at.
+    ("vmux-host", &["vmux-proto"], &["vmux-relay"]),
     (
         "vmux-agent",
         &[
