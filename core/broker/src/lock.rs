@@ -154,6 +154,21 @@ mod tests {
     }
 
     #[test]
+    fn the_pause_after_a_wrong_passphrase_grows_to_ten_seconds_and_no_further() {
+        let (mut lock, wrong) = (Lock::default(), tag("wrong"));
+        assert!(lock.lock(SALT, tag("right")));
+        for count in 1..=150 {
+            let now = Now { uptime: count * 20_000, wall: 0 };
+            assert!(!lock.unlock(SALT, &wrong, now));
+            assert_eq!(lock.not_before() - now.uptime, (count * 100).min(10_000));
+        }
+        assert!(lock.unlock(SALT, &tag("right"), Now::default()));
+        assert!(lock.lock(SALT, tag("again")));
+        assert!(!lock.unlock(SALT, &wrong, Now::default()));
+        assert_eq!(lock.not_before(), 100, "the right one starts it anew");
+    }
+
+    #[test]
     fn a_second_lock_does_not_replace_the_first() {
         let mut lock = Lock::default();
         assert!(lock.lock(SALT, tag("one")));

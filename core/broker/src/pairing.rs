@@ -191,7 +191,7 @@ impl Pairing {
                 let Some(event) = event else {
                     return Ok(State::Agreeing { channel, agreement, met });
                 };
-                if event == Event::YesHere {
+                if event == Event::YesHere && met.is_some() {
                     self.expire(now)?;
                 }
                 self.gone |= event == Event::Left;
