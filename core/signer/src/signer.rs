@@ -60,7 +60,6 @@ impl Signer {
 
     /// Takes one input.
     pub fn handle(&mut self, input: Input, verifier: &dyn Verifier, now: Now) {
-        self.expire(now);
         match input {
             Input::Paired(record) => self.paired(*record),
             Input::Met(link, entropy) => self.met(link, entropy),

@@ -4,7 +4,7 @@ use crate::world::{Event, NUMBER, Peer, WRONG_NUMBER, World, number, yes, yes_an
 use vmux_proto::binding::Use;
 use vmux_proto::destination::Level;
 use vmux_proto::message::{Refusal, SignRequest, ToAgent};
-use vmux_signer::{PinName, Pins, Standing, Subject, Withdrawn};
+use vmux_signer::{Input, PinName, Pins, Standing, Subject, Withdrawn};
 
 const WEB: u8 = 0x41;
 const BASTION: u8 = 0x42;
@@ -268,6 +268,21 @@ fn a_host_that_became_a_changed_one_while_its_prompt_waited_cannot_be_approved()
 }
 
 #[test]
+fn a_host_shown_as_changed_stays_so_although_the_pin_is_forgotten_meanwhile() {
+    let (web, other) = (Secret::ed25519(WEB), Secret::ed25519(WEB + 1));
+    let mut world = World::new();
+    world.knows(&web, "web");
+    let request = calling_it(world.direct(1, &other), "web");
+    let prompt = world.shown(Peer::Laptop, &request);
+    world.handle(Input::Pins(Pins::default()));
+    let events = world.decide(request.id, yes(prompt.number));
+    let refused = Withdrawn::Refused(Refusal::HostKeyChanged);
+    assert_eq!(events.last(), Some(&Event::Withdrawn(request.id, refused)));
+    let again = calling_it(world.direct(2, &other), "web");
+    assert!(!world.shown(Peer::Laptop, &again).is_blocked());
+}
+
+#[test]
 fn two_new_hosts_of_different_names_can_both_be_approved() {
     let (web, other) = (Secret::ed25519(WEB), Secret::ed25519(WEB + 1));
     let mut world = World::new();
@@ -288,7 +303,7 @@ fn a_host_whose_pin_the_person_forgets_is_new_again() {
     world.knows(&web, "web");
     let mut pins = world.signer.pins().clone();
     assert_eq!(pins.forget("web"), 1);
-    assert_eq!(world.handle(vmux_signer::Input::Pins(pins)), []);
+    assert_eq!(world.handle(Input::Pins(pins)), []);
     let prompt = world.shown(Peer::Laptop, &world.direct(1, &web));
     assert_eq!(prompt.host.unwrap().standing, Standing::New);
 }
@@ -300,7 +315,7 @@ fn a_pin_under_a_new_name_is_shown_under_it() {
     let mut pins = world.signer.pins().clone();
     assert_eq!(pins.rename("web", &PinName::parse("www").unwrap()), 1);
     assert_eq!(pins.rename("web", &PinName::parse("wwww").unwrap()), 0);
-    world.handle(vmux_signer::Input::Pins(pins));
+    world.handle(Input::Pins(pins));
     let prompt = world.shown(Peer::Laptop, &world.direct(1, &web));
     let Standing::Pinned(pin) = prompt.host.unwrap().standing else {
         panic!("it is pinned")
@@ -311,7 +326,7 @@ fn a_pin_under_a_new_name_is_shown_under_it() {
 #[test]
 fn the_pins_of_large_forges_are_pins_like_others() {
     let mut world = World::new();
-    world.handle(vmux_signer::Input::Pins(Pins::well_known()));
+    world.handle(Input::Pins(Pins::well_known()));
     let impostor = Secret::ed25519(WEB);
     let request = calling_it(world.direct(1, &impostor), "github.com");
     assert!(world.shown(Peer::Laptop, &request).is_blocked());

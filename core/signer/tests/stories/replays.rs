@@ -230,17 +230,36 @@ fn a_kept_signature_is_given_out_until_the_deadline_and_not_after() {
 
 #[test]
 fn an_agent_that_floods_does_not_make_another_agents_answer_forgotten() {
+    for flood in [cancel_at_once, deny_at_once] {
+        let mut world = World::new();
+        let request = plain(&world, 1);
+        world.signed(Peer::Laptop, &request);
+        for count in 0..600 {
+            flood(&mut world, Peer::Server, count);
+        }
+        let events = world.ask(Peer::Laptop, &request);
+        assert!(
+            matches!(&events[..], [Event::Said(_, ToAgent::Signed(..))]),
+            "{events:?}"
+        );
+    }
+}
+
+#[test]
+fn the_last_256_answers_are_kept_and_an_older_one_is_asked_for_anew() {
     let mut world = World::new();
     let request = plain(&world, 1);
     world.signed(Peer::Laptop, &request);
-    for count in 0..1000_u16 {
-        flood(&mut world, Peer::Server, count);
+    for count in 1..256 {
+        deny_at_once(&mut world, Peer::Laptop, count);
     }
     let events = world.ask(Peer::Laptop, &request);
     assert!(
         matches!(&events[..], [Event::Said(_, ToAgent::Signed(..))]),
         "{events:?}"
     );
+    deny_at_once(&mut world, Peer::Laptop, 256);
+    world.shown(Peer::Laptop, &request);
 }
 
 #[test]
@@ -249,8 +268,8 @@ fn an_agent_cannot_make_its_own_withdrawn_prompt_forgotten_while_a_decision_may_
     let request = plain(&world, 1);
     world.shown(Peer::Laptop, &request);
     world.say(Peer::Laptop, &ToSigner::Cancel(request.id));
-    for count in 0..1000_u16 {
-        flood(&mut world, Peer::Laptop, count);
+    for count in 0..1000 {
+        cancel_at_once(&mut world, Peer::Laptop, count);
     }
     let other = world.request(1, sshsig("file"), vec![]);
     let events = world.ask(Peer::Laptop, &other);
@@ -264,8 +283,8 @@ fn an_agent_cannot_make_its_own_withdrawn_prompt_forgotten_while_a_decision_may_
 #[test]
 fn an_agent_that_cancelled_much_can_ask_again_when_the_time_of_that_is_over() {
     let mut world = World::new();
-    for count in 0..1000_u16 {
-        flood(&mut world, Peer::Laptop, count);
+    for count in 0..1000 {
+        cancel_at_once(&mut world, Peer::Laptop, count);
     }
     let request = plain(&world, 1);
     assert_eq!(world.refused(Peer::Laptop, &request), Refusal::TooMany);
@@ -277,12 +296,8 @@ fn an_agent_that_cancelled_much_can_ask_again_when_the_time_of_that_is_over() {
 #[test]
 fn many_answered_requests_stop_nobody() {
     let mut world = World::new();
-    for count in 0..1000_u16 {
-        let mut request = plain(&world, 0);
-        request.id.0[..2].copy_from_slice(&count.to_be_bytes());
-        world.shown(Peer::Laptop, &request);
-        let events = world.decide(request.id, Decision::Deny);
-        assert_eq!(events.len(), 2);
+    for count in 0..1000 {
+        deny_at_once(&mut world, Peer::Laptop, count);
     }
     world.signed(Peer::Laptop, &plain(&world, 255));
 }
@@ -300,10 +315,21 @@ fn a_signer_that_was_unpaired_keeps_no_answer() {
     world.shown(Peer::Laptop, &request);
 }
 
-/// Asks for something and cancels it at once.
-fn flood(world: &mut World, peer: Peer, count: u16) {
-    let mut request = plain(world, 0xff);
-    request.id.0[..2].copy_from_slice(&count.to_be_bytes());
+fn cancel_at_once(world: &mut World, peer: Peer, count: u16) {
+    let request = numbered(world, count);
     world.ask(peer, &request);
     world.say(peer, &ToSigner::Cancel(request.id));
+}
+
+fn deny_at_once(world: &mut World, peer: Peer, count: u16) {
+    let request = numbered(world, count);
+    world.shown(peer, &request);
+    assert_eq!(world.decide(request.id, Decision::Deny).len(), 2);
+}
+
+/// A request with an id of its own.
+fn numbered(world: &World, count: u16) -> SignRequest {
+    let mut request = plain(world, 0xff);
+    request.id.0[..2].copy_from_slice(&count.to_be_bytes());
+    request
 }
