@@ -67,11 +67,19 @@ impl ScreenFront {
 
     fn end(&mut self) -> io::Result<()> {
         self.stop.store(true, Ordering::Relaxed);
-        match self.thread.take().map(JoinHandle::join) {
-            None => Ok(()),
-            Some(Ok(done)) => done,
-            Some(Err(_)) => Err(io::Error::other("the screen failed")),
+        let Some(thread) = self.thread.take() else {
+            return Ok(());
+        };
+        // Reading keys never ends on a terminal that was closed; the process must.
+        for _ in 0..PATIENCE {
+            if thread.is_finished() {
+                return thread
+                    .join()
+                    .unwrap_or_else(|_| Err(io::Error::other("the screen failed")));
+            }
+            thread::sleep(BETWEEN_LOOKS);
         }
+        Err(io::Error::other("the terminal is gone"))
     }
 }
 
@@ -170,6 +178,9 @@ fn show(
 fn locked(model: &Mutex<Model>) -> MutexGuard<'_, Model> {
     model.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// How many times the screen's thread is looked at before it is left behind.
+const PATIENCE: u32 = 10;
 
 /// How late a key or a change may be noticed.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);

@@ -30,7 +30,7 @@ pub(super) fn checked(
             let way_out = format!("vmux-signer pins forget {}", pin.name.as_str());
             rows.push(row("until", &way_out, room));
         }
-        Goes::New => rows.push(row("name", &name(screen.name()), room)),
+        Goes::New => rows.push(row("call", &name(prompt, screen.name()), room)),
         Goes::Pinned(_)
         | Goes::Claimed
         | Goes::Unknown
@@ -152,11 +152,16 @@ fn with(prompt: &Prompt, room: usize) -> String {
     }
 }
 
-fn name(name: Option<&PinName>) -> String {
-    name.map_or_else(
-        || "none yet (n gives it one)".to_owned(),
-        |name| format!("{} (n changes it)", name.as_str()),
-    )
+/// What the host will be called. A name that the workstation reports is said to be that: it stands in
+/// the checked group because the person's approval makes it theirs.
+fn name(prompt: &Prompt, name: Option<&PinName>) -> String {
+    match name {
+        None => "it has no name yet (n gives it one)".to_owned(),
+        Some(name) if prompt.reported.host.as_deref() == Some(name.as_str()) => {
+            format!("it {}, as reported below (n changes it)", name.as_str())
+        }
+        Some(name) => format!("it {} (n changes it)", name.as_str()),
+    }
 }
 
 fn row(label: &'static str, text: &str, room: usize) -> Line<'static> {
