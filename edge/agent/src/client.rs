@@ -93,7 +93,11 @@ impl Client {
             }
             Ok(Step::Write(reply)) => self.write(&reply).await,
             Ok(Step::Refuse(reply, denial)) => {
-                self.desk.hub.refused(self.id, denial).await.map_err(|_| HungUp)?;
+                self.desk
+                    .hub
+                    .refused(self.id, denial)
+                    .await
+                    .map_err(|_| HungUp)?;
                 self.write(&reply).await
             }
             Ok(Step::NotServed(reply, what)) => {
@@ -120,7 +124,10 @@ impl Client {
             }
         };
         if matches!(ask, Ask::Remove) {
-            info!(client = self.id.0, "identities are removed on the phone, not here");
+            info!(
+                client = self.id.0,
+                "identities are removed on the phone, not here"
+            );
         }
         let (answer, mut answered) = oneshot::channel();
         let (news, mut heard) = mpsc::channel(MAX_NEWS);
@@ -132,7 +139,11 @@ impl Client {
             reported: reported(&provenance, lookup.as_ref()),
             known_hosts: lookup.map(|lookup| lookup.verdict),
         };
-        self.desk.hub.ask(asked, Waiter { answer, news }).await.map_err(|_| HungUp)?;
+        self.desk
+            .hub
+            .ask(asked, Waiter { answer, news })
+            .await
+            .map_err(|_| HungUp)?;
         let mut line = Line::new(self.desk.notices, &provenance);
         loop {
             let listening = !self.ended && !self.conversation.is_ahead();
@@ -163,9 +174,13 @@ impl Client {
     /// Finds out who the client is and what its host is called: hints for the person.
     async fn look(&self, sign: &SignAsk) -> (Provenance, Option<Lookup>) {
         let provenance = self.desk.inspector.inspect(Arc::clone(&self.peer)).await;
-        let Some(key) = sign.destination.host_key().cloned() else { return (provenance, None) };
-        let candidates: Vec<Name> =
-            provenance.invocation().map(|invocation| invocation.names()).unwrap_or_default();
+        let Some(key) = sign.destination.host_key().cloned() else {
+            return (provenance, None);
+        };
+        let candidates: Vec<Name> = provenance
+            .invocation()
+            .map(|invocation| invocation.names())
+            .unwrap_or_default();
         let hosts = Arc::clone(&self.desk.hosts);
         let lookup = tokio::task::spawn_blocking(move || hosts.lookup(&key, &candidates)).await;
         (provenance, lookup.ok())
@@ -186,7 +201,11 @@ impl Client {
                 Err(HungUp)
             }
             Err(_) => {
-                info!(client = self.id.0, pid = self.peer.pid(), "does not read its replies");
+                info!(
+                    client = self.id.0,
+                    pid = self.peer.pid(),
+                    "does not read its replies"
+                );
                 Err(HungUp)
             }
         }
@@ -196,7 +215,10 @@ impl Client {
         let pid = self.peer.pid();
         match what {
             NotServed::AddIdentity => {
-                info!(pid, "keys are not added here: identities are managed on the phone");
+                info!(
+                    pid,
+                    "keys are not added here: identities are managed on the phone"
+                );
             }
             NotServed::Smartcard => info!(pid, "smartcards and PKCS#11 are never loaded here"),
             NotServed::Extension => debug!(pid, "an extension that is not served"),
@@ -231,7 +253,10 @@ fn reported(provenance: &Provenance, lookup: Option<&Lookup>) -> Reported {
         text.truncate(text.floor_char_boundary(MAX_HINT));
         text
     });
-    Reported { known_hosts, ..provenance.reported() }
+    Reported {
+        known_hosts,
+        ..provenance.reported()
+    }
 }
 
 /// The line in the client's terminal.
@@ -249,10 +274,18 @@ impl Line {
         let Some(notice) = &mut self.0 else { return };
         match event {
             Event::Asked(shown) => {
-                notice.waiting(&format!("asking {}: {}", shown.waiting.phone, describe(&shown.waiting)));
+                notice.waiting(&format!(
+                    "asking {}: {}",
+                    shown.waiting.phone,
+                    describe(&shown.waiting)
+                ));
             }
             Event::Received(shown) => {
-                notice.waiting(&format!("approve on {}: {}", shown.waiting.phone, describe(&shown.waiting)));
+                notice.waiting(&format!(
+                    "approve on {}: {}",
+                    shown.waiting.phone,
+                    describe(&shown.waiting)
+                ));
             }
             Event::Number(shown, number) => {
                 notice.waiting(&format!(
@@ -267,7 +300,10 @@ impl Line {
             }
             Event::Ended(..) | Event::Refused(..) => {
                 let told = Told::of(event);
-                let hint = told.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+                let hint = told
+                    .hint
+                    .map(|hint| format!("; {hint}"))
+                    .unwrap_or_default();
                 if let Some(notice) = self.0.take() {
                     notice.outcome(&format!("{}{hint}", told.text));
                 }

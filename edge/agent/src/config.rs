@@ -73,7 +73,11 @@ impl Config {
         if !(1..=10_000).contains(&self.max_clients) {
             return Err(ValueRefused::MaxClients(self.max_clients));
         }
-        if self.name.as_ref().is_some_and(|name| name.is_empty() || name.len() > 128) {
+        if self
+            .name
+            .as_ref()
+            .is_some_and(|name| name.is_empty() || name.len() > 128)
+        {
             return Err(ValueRefused::Name);
         }
         if let Some(url) = &self.relay.url {
@@ -83,7 +87,10 @@ impl Config {
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        Limits { wait_ms: self.wait.saturating_mul(1000), ..Limits::default() }
+        Limits {
+            wait_ms: self.wait.saturating_mul(1000),
+            ..Limits::default()
+        }
     }
 
     /// What phones call this workstation.
@@ -92,7 +99,10 @@ impl Config {
             let system = rustix::system::uname();
             let host = system.nodename().to_string_lossy();
             let end = host.floor_char_boundary(64);
-            host.get(..end).filter(|name| !name.is_empty()).unwrap_or("workstation").to_owned()
+            host.get(..end)
+                .filter(|name| !name.is_empty())
+                .unwrap_or("workstation")
+                .to_owned()
         })
     }
 }
@@ -104,16 +114,28 @@ mod tests {
     #[test]
     fn waits_at_the_bounds_pass_and_beyond_are_refused() {
         for (wait, good) in [(4, false), (5, true), (100, true), (101, false)] {
-            let config = Config { wait, ..Config::default() };
+            let config = Config {
+                wait,
+                ..Config::default()
+            };
             assert_eq!(config.check().is_ok(), good, "{wait}");
         }
     }
 
     #[test]
     fn a_relay_url_of_another_scheme_is_refused() {
-        for (url, good) in [("https://relay.example", true), ("ftp://relay.example", false)] {
-            let relay = Relay { url: Some(url.to_owned()), listen: None };
-            let config = Config { relay, ..Config::default() };
+        for (url, good) in [
+            ("https://relay.example", true),
+            ("ftp://relay.example", false),
+        ] {
+            let relay = Relay {
+                url: Some(url.to_owned()),
+                listen: None,
+            };
+            let config = Config {
+                relay,
+                ..Config::default()
+            };
             assert_eq!(config.check().is_ok(), good, "{url}");
         }
     }

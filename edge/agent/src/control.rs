@@ -205,8 +205,15 @@ impl Report {
             request: one.id.to_string(),
             what: describe(one),
             level: one.level.name().to_owned(),
-            host_key: one.host_key.as_ref().map(|key| key.fingerprint().to_string()),
-            hops: one.hops.iter().map(|key| key.fingerprint().to_string()).collect(),
+            host_key: one
+                .host_key
+                .as_ref()
+                .map(|key| key.fingerprint().to_string()),
+            hops: one
+                .hops
+                .iter()
+                .map(|key| key.fingerprint().to_string())
+                .collect(),
             number: one.number.map(|number| number.to_string()),
             phone: one.phone.to_string(),
             seconds_left: one.deadline.saturating_sub(uptime) / 1000,
@@ -260,13 +267,19 @@ impl Wire {
     /// Speaks over a connected socket.
     pub fn new(stream: UnixStream) -> Self {
         let (reader, writer) = stream.into_split();
-        Self { reader: BufReader::new(reader), writer }
+        Self {
+            reader: BufReader::new(reader),
+            writer,
+        }
     }
 
     /// The next line.
     pub async fn receive<T: DeserializeOwned>(&mut self) -> Result<T, WireBroken> {
         let mut line = String::new();
-        let read = (&mut self.reader).take(MAX_LINE).read_line(&mut line).await?;
+        let read = (&mut self.reader)
+            .take(MAX_LINE)
+            .read_line(&mut line)
+            .await?;
         if read == 0 {
             return Err(WireBroken::Ended);
         }

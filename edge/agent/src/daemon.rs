@@ -95,8 +95,7 @@ impl Daemon {
         raise_file_limit();
         let state = StateDir::open(&setting.state_dir, &Holder::this("vmux-agent"))?;
         let phones = load_phones(&state)?;
-        let agent_socket =
-            AgentSocket::bind(&setting.socket.0, setting.socket.1).await?;
+        let agent_socket = AgentSocket::bind(&setting.socket.0, setting.socket.1).await?;
         let control = paths::control_socket(state.path());
         let control_socket = AgentSocket::bind(&control, IfMissing::Refuse).await?;
         let relay_stop = CancellationToken::new();
@@ -112,18 +111,36 @@ impl Daemon {
             hub: hub.clone(),
             hosts: Arc::new(Hosts::of(&setting.home)),
             inspector: Inspector::new(System),
-            notices: if config.terminal_notices { Notices::On } else { Notices::Off },
+            notices: if config.terminal_notices {
+                Notices::On
+            } else {
+                Notices::Off
+            },
         };
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let socket = agent_socket.path().to_owned();
         let counter = Counter::new(config.max_clients);
         let door = serve_clients(agent_socket, desk, counter, tasks.clone());
         tasks.spawn(until(stop.clone(), door));
-        let office = Office { hub: hub.clone(), hello, relay: relay.clone(), socket: socket.clone() };
+        let office = Office {
+            hub: hub.clone(),
+            hello,
+            relay: relay.clone(),
+            socket: socket.clone(),
+        };
         let door = serve_controls(control_socket, Arc::new(office), tasks.clone());
         tasks.spawn(until(stop.clone(), door));
         info!(socket = %socket.display(), relay, "ready");
-        Ok(Self { hub, relay, socket, control, stop, tasks, relay_task, relay_stop })
+        Ok(Self {
+            hub,
+            relay,
+            socket,
+            control,
+            stop,
+            tasks,
+            relay_task,
+            relay_stop,
+        })
     }
 
     pub(crate) fn socket(&self) -> &Path {
@@ -144,7 +161,10 @@ impl Daemon {
         self.stop.cancel();
         self.hub.stop().await;
         self.tasks.close();
-        if tokio::time::timeout(CLOSE_WITHIN, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(CLOSE_WITHIN, self.tasks.wait())
+            .await
+            .is_err()
+        {
             debug!(open = self.tasks.len(), "some connections were cut");
         }
         self.relay_stop.cancel();
@@ -204,7 +224,11 @@ struct Counter {
 
 impl Counter {
     fn new(limit: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(limit)), limit, next: 0 }
+        Self {
+            places: Arc::new(Semaphore::new(limit)),
+            limit,
+            next: 0,
+        }
     }
 }
 
@@ -218,7 +242,11 @@ async fn serve_clients(
         match socket.accept().await {
             Ok((stream, peer)) => {
                 let Ok(place) = Arc::clone(&counter.places).try_acquire_owned() else {
-                    warn!(pid = peer.pid(), limit = counter.limit, "too many clients (max_clients)");
+                    warn!(
+                        pid = peer.pid(),
+                        limit = counter.limit,
+                        "too many clients (max_clients)"
+                    );
                     continue;
                 };
                 counter.next = counter.next.saturating_add(1);
@@ -293,7 +321,11 @@ impl Office {
                 pairing::offer(&self.hub, &self.relay, self.hello.clone(), &mut wire).await
             }
             Request::Answer { .. } => {
-                wire.send(&failed("no pairing is under way here", "run `vmux-agent pair`")).await
+                wire.send(&failed(
+                    "no pairing is under way here",
+                    "run `vmux-agent pair`",
+                ))
+                .await
             }
             Request::Unpair { phone } => {
                 let reply = self.unpair(&phone).await;
@@ -349,7 +381,10 @@ impl Office {
 }
 
 fn failed(reason: impl std::fmt::Display, hint: &str) -> Reply {
-    Reply::Failed { reason: reason.to_string(), hint: hint.to_owned() }
+    Reply::Failed {
+        reason: reason.to_string(),
+        hint: hint.to_owned(),
+    }
 }
 
 /// A client needs a file each; the system's default of 1,024 is soon used up.
@@ -358,7 +393,10 @@ fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     let most = limit.maximum.unwrap_or(u64::MAX).min(WANTED);
     if limit.current.is_some_and(|current| current < most) {
-        let raised = Rlimit { current: Some(most), maximum: limit.maximum };
+        let raised = Rlimit {
+            current: Some(most),
+            maximum: limit.maximum,
+        };
         if let Err(error) = setrlimit(Resource::Nofile, raised) {
             warn!(%error, "the limit of open files stays as it is");
         }

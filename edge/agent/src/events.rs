@@ -45,20 +45,30 @@ impl Told {
             }
             Event::Number(shown, number) => {
                 let text = format!("type {number} on {}", shown.waiting.phone);
-                let told = Self { number: Some(number.to_string()), ..told("number", text) };
+                let told = Self {
+                    number: Some(number.to_string()),
+                    ..told("number", text)
+                };
                 about(shown, told)
             }
-            Event::Ended(shown, Ended::Signed) => {
-                about(shown, told("signed", format!("signed: {}", describe(&shown.waiting))))
-            }
+            Event::Ended(shown, Ended::Signed) => about(
+                shown,
+                told("signed", format!("signed: {}", describe(&shown.waiting))),
+            ),
             Event::Ended(shown, Ended::Denied(denial)) => {
                 let text = format!("not signed: {}", denial.reason());
-                let told = Self { hint: Some(denial.hint().to_owned()), ..told(denial.name(), text) };
+                let told = Self {
+                    hint: Some(denial.hint().to_owned()),
+                    ..told(denial.name(), text)
+                };
                 about(shown, told)
             }
             Event::Refused(_, denial) => {
                 let text = format!("refused without asking: {}", denial.reason());
-                Self { hint: Some(denial.hint().to_owned()), ..told(denial.name(), text) }
+                Self {
+                    hint: Some(denial.hint().to_owned()),
+                    ..told(denial.name(), text)
+                }
             }
             Event::Connected(_, name) => told("connected", format!("{name} is connected")),
             Event::Away(_, name) => told("away", format!("{name} is away")),
@@ -69,9 +79,10 @@ impl Told {
             }
             Event::Locking(Locking::Closed) => told("locked", "the agent is locked".to_owned()),
             Event::Locking(Locking::Opened) => told("unlocked", "the agent is unlocked".to_owned()),
-            Event::Locking(Locking::WrongPassphrase) => {
-                told("wrong-passphrase", "a wrong passphrase to unlock the agent".to_owned())
-            }
+            Event::Locking(Locking::WrongPassphrase) => told(
+                "wrong-passphrase",
+                "a wrong passphrase to unlock the agent".to_owned(),
+            ),
         }
     }
 
@@ -86,7 +97,11 @@ impl Told {
             }
             _ => paint.red(&self.text),
         };
-        let hint = self.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        let hint = self
+            .hint
+            .as_ref()
+            .map(|hint| format!(" ({hint})"))
+            .unwrap_or_default();
         format!("{}  {text}{}", paint.dim(subject), paint.dim(hint))
     }
 }
@@ -123,7 +138,11 @@ pub(crate) fn log(event: &Event) {
             info!(request, reason = denial.name(), "not signed");
         }
         Event::Refused(client, denial) => {
-            warn!(client = client.0, reason = denial.name(), "refused without asking");
+            warn!(
+                client = client.0,
+                reason = denial.name(),
+                "refused without asking"
+            );
         }
         Event::Connected(link, _) => info!(%link, "phone connected"),
         Event::Away(link, _) => info!(%link, "phone away"),

@@ -36,12 +36,16 @@ impl Hosts {
     pub(crate) fn of(home: &Path) -> Self {
         let own = ["known_hosts", "known_hosts2"].map(|name| home.join(".ssh").join(name));
         let all = ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"].map(PathBuf::from);
-        Self { files: own.into_iter().chain(all).collect(), read: Mutex::new(None) }
+        Self {
+            files: own.into_iter().chain(all).collect(),
+            read: Mutex::new(None),
+        }
     }
 
     /// Looks a key up. Reads files: call it where blocking is fine.
     pub(crate) fn lookup(&self, key: &PublicKey, candidates: &[Name]) -> Lookup {
-        self.known().lookup(key, candidates, &PureRust, clock::now())
+        self.known()
+            .lookup(key, candidates, &PureRust, clock::now())
     }
 
     fn known(&self) -> Arc<KnownHosts> {
@@ -54,21 +58,29 @@ impl Hosts {
         for path in &self.files {
             let name = path.display().to_string();
             // A missing or unreadable file is skipped, as OpenSSH does.
-            let Some(contents) = contents(path) else { continue };
+            let Some(contents) = contents(path) else {
+                continue;
+            };
             match hosts.read(&name, &contents) {
                 Ok(reading) => debug!(file = name, skipped = reading.skipped, "known_hosts read"),
                 Err(too_large) => debug!(file = name, %too_large, "known_hosts not read"),
             }
         }
         let hosts = Arc::new(hosts);
-        *read = Some(Known { stamps, hosts: Arc::clone(&hosts) });
+        *read = Some(Known {
+            stamps,
+            hosts: Arc::clone(&hosts),
+        });
         hosts
     }
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = fs::metadata(path).ok().filter(Metadata::is_file)?;
-    Some(Stamp { length: metadata.len(), modified: metadata.modified().ok() })
+    Some(Stamp {
+        length: metadata.len(),
+        modified: metadata.modified().ok(),
+    })
 }
 
 fn contents(path: &Path) -> Option<Vec<u8>> {

@@ -124,13 +124,17 @@ impl Hub {
 
     pub(crate) async fn pair(&self, record: Box<PhoneRecord>) -> Result<(), NotDone> {
         let (done, result) = oneshot::channel();
-        self.send(Order::Pair(record, done)).await.map_err(|_| NotDone::Stopping)?;
+        self.send(Order::Pair(record, done))
+            .await
+            .map_err(|_| NotDone::Stopping)?;
         result.await.unwrap_or(Err(NotDone::Stopping))
     }
 
     pub(crate) async fn unpair(&self, link: LinkId) -> Result<(), NotDone> {
         let (done, result) = oneshot::channel();
-        self.send(Order::Unpair(link, done)).await.map_err(|_| NotDone::Stopping)?;
+        self.send(Order::Unpair(link, done))
+            .await
+            .map_err(|_| NotDone::Stopping)?;
         result.await.unwrap_or(Err(NotDone::Stopping))
     }
 
@@ -223,7 +227,11 @@ impl Keeper {
                 let known = self.broker.phones().any(|record| record.id() == link);
                 let result = if known {
                     self.handle(Input::Unpair(link));
-                    if self.store_failed { Err(NotDone::NotStored) } else { Ok(()) }
+                    if self.store_failed {
+                        Err(NotDone::NotStored)
+                    } else {
+                        Ok(())
+                    }
                 } else {
                     Err(NotDone::NoSuchPhone)
                 };
@@ -306,7 +314,10 @@ impl Keeper {
         let orders = self.hub.orders.clone();
         drop(tokio::task::spawn_blocking(move || {
             let tag = stretch(&passphrase, job.salt());
-            if orders.blocking_send(Order::Stretched(client, job, tag)).is_err() {
+            if orders
+                .blocking_send(Order::Stretched(client, job, tag))
+                .is_err()
+            {
                 warn!("the agent stopped while a passphrase was checked");
             }
         }));

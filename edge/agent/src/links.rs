@@ -39,7 +39,10 @@ struct Taken {
 
 impl Links {
     pub(crate) const fn new(hub: Hub) -> Self {
-        Self { hub, seats: BTreeMap::new() }
+        Self {
+            hub,
+            seats: BTreeMap::new(),
+        }
     }
 
     /// Holds a seat at the phone's mailbox from now on.
@@ -51,7 +54,10 @@ impl Links {
                 return;
             }
         };
-        let seat = Seat { mailbox: MailboxId::from_bytes(mailbox), side: Side::Agent };
+        let seat = Seat {
+            mailbox: MailboxId::from_bytes(mailbox),
+            side: Side::Agent,
+        };
         let (handle, mut events, occupant) = occupy(address, seat, Trust::web());
         let hub = self.hub.clone();
         drop(tokio::spawn(async move {
@@ -72,7 +78,14 @@ impl Links {
             }
         }));
         let task = tokio::spawn(occupant);
-        self.seats.insert(link, Taken { handle, meeting: None, task });
+        self.seats.insert(
+            link,
+            Taken {
+                handle,
+                meeting: None,
+                task,
+            },
+        );
     }
 
     /// Notes the meeting that frames belong to from now on.
@@ -84,7 +97,9 @@ impl Links {
 
     /// Sends a frame in the current meeting; one that ended meanwhile needs it no more.
     pub(crate) fn send(&self, link: LinkId, frame: &[u8]) {
-        let Some(taken) = self.seats.get(&link) else { return };
+        let Some(taken) = self.seats.get(&link) else {
+            return;
+        };
         let Some(meeting) = taken.meeting else { return };
         if let Err(not_sent) = taken.handle.send(meeting, frame) {
             debug!(%link, %not_sent, "a frame was not sent");

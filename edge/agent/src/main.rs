@@ -22,7 +22,9 @@ fn main() -> ExitCode {
     if let Err(not_hardened) = harden() {
         tracing::warn!(%not_hardened, "the process is not closed to debuggers");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     match runtime {
         Ok(runtime) => {
             let code = runtime.block_on(command::run(line));
@@ -31,7 +33,10 @@ fn main() -> ExitCode {
             code
         }
         Err(error) => {
-            drop(writeln!(std::io::stderr(), "vmux-agent: the runtime does not start: {error}"));
+            drop(writeln!(
+                std::io::stderr(),
+                "vmux-agent: the runtime does not start: {error}"
+            ));
             ExitCode::FAILURE
         }
     }

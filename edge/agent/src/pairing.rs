@@ -21,7 +21,17 @@ pub(crate) async fn offer(
     wire: &mut Wire,
 ) -> Result<(), WireBroken> {
     match begin(relay, hello) {
-        Ok((pairing, address)) => Host { hub, pairing, wire, met: None, stored: None }.run(address).await,
+        Ok((pairing, address)) => {
+            Host {
+                hub,
+                pairing,
+                wire,
+                met: None,
+                stored: None,
+            }
+            .run(address)
+            .await
+        }
         Err(reason) => {
             let hint = "see `vmux-agent status` and the configuration's [relay]".to_owned();
             wire.send(&Reply::Failed { reason, hint }).await
@@ -32,9 +42,18 @@ pub(crate) async fn offer(
 fn begin(relay: &str, hello: Hello) -> Result<(Pairing, RelayAddress), String> {
     let address = RelayAddress::parse(relay).map_err(|rejected| rejected.to_string())?;
     let fresh = entropy::fill()
-        .and_then(|key| Ok(Fresh { key, secret: entropy::fill()?, mailbox: entropy::fill()? }))
+        .and_then(|key| {
+            Ok(Fresh {
+                key,
+                secret: entropy::fill()?,
+                mailbox: entropy::fill()?,
+            })
+        })
         .map_err(|no_entropy| no_entropy.to_string())?;
-    Ok((Pairing::new(&address.http_origin(), hello, &fresh, clock::now()), address))
+    Ok((
+        Pairing::new(&address.http_origin(), hello, &fresh, clock::now()),
+        address,
+    ))
 }
 
 struct Host<'a> {
@@ -55,7 +74,10 @@ enum Course {
 impl Host<'_> {
     async fn run(mut self, address: RelayAddress) -> Result<(), WireBroken> {
         let offer = self.pairing.offer();
-        let seat = Seat { mailbox: MailboxId::from_bytes(offer.mailbox), side: Side::Agent };
+        let seat = Seat {
+            mailbox: MailboxId::from_bytes(offer.mailbox),
+            side: Side::Agent,
+        };
         let expires = offer.expires;
         let link = match offer.encode() {
             Ok(link) => link,
@@ -121,8 +143,16 @@ impl Host<'_> {
                     continue;
                 }
                 PairingOutput::Compare { code, name, kind } => {
-                    let phone = Named { name: name.to_string(), kind: kind.to_string() };
-                    self.wire.send(&Reply::Code { code: code.to_string(), phone }).await?;
+                    let phone = Named {
+                        name: name.to_string(),
+                        kind: kind.to_string(),
+                    };
+                    self.wire
+                        .send(&Reply::Code {
+                            code: code.to_string(),
+                            phone,
+                        })
+                        .await?;
                     continue;
                 }
                 PairingOutput::Store(record) => match self.store(record).await {
@@ -166,14 +196,21 @@ impl Host<'_> {
 
     fn done(&mut self, note: Option<&str>) -> Reply {
         match self.stored.take() {
-            Some((phone, name)) => Reply::Done { phone, name, note: note.map(str::to_owned) },
+            Some((phone, name)) => Reply::Done {
+                phone,
+                name,
+                note: note.map(str::to_owned),
+            },
             None => failure(PairingFailed::Confused),
         }
     }
 }
 
 fn failure(failed: PairingFailed) -> Reply {
-    Reply::Failed { reason: failed.to_string(), hint: failed.hint().to_owned() }
+    Reply::Failed {
+        reason: failed.to_string(),
+        hint: failed.hint().to_owned(),
+    }
 }
 
 /// How often an offer's expiry is looked at.

@@ -17,8 +17,11 @@ pub(super) async fn ask(state_dir: &Path, request: &Request) -> Result<Wire, Fai
             }
             _ => format!("the agent cannot be reached at {}: {error}", path.display()),
         };
-        Failure::new(what, "start it with `vmux-agent up`, or name another --state-dir")
-            .with_status(status::NOT_RUNNING)
+        Failure::new(
+            what,
+            "start it with `vmux-agent up`, or name another --state-dir",
+        )
+        .with_status(status::NOT_RUNNING)
     })?;
     let mut wire = Wire::new(stream);
     wire.send(request).await.map_err(broken)?;

@@ -39,7 +39,9 @@ pub(super) fn export_line(socket: &Path) -> String {
 
 fn by_variable() -> Shell {
     let shell = std::env::var_os("SHELL").unwrap_or_default();
-    let fish = Path::new(&shell).file_name().is_some_and(|name| name == "fish");
+    let fish = Path::new(&shell)
+        .file_name()
+        .is_some_and(|name| name == "fish");
     if fish { Shell::Fish } else { Shell::Sh }
 }
 
@@ -52,7 +54,11 @@ fn line(shell: Shell, path: &str) -> String {
 }
 
 fn quoted_sh(text: &str) -> String {
-    if is_plain(text) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if is_plain(text) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 fn quoted_fish(text: &str) -> String {
@@ -64,9 +70,11 @@ fn quoted_fish(text: &str) -> String {
 }
 
 fn is_plain(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c))
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c))
 }
-
 
 #[cfg(test)]
 mod tests {

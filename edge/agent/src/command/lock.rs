@@ -27,11 +27,7 @@ const SUCCESS: u8 = 6;
 /// The longest pause after a wrong passphrase, with room to spare.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-pub(super) async fn lock(
-    socket: &Path,
-    options: &Options,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(super) async fn lock(socket: &Path, options: &Options, output: &Output) -> Result<(), Failure> {
     let passphrase = passphrase(options, "Passphrase to lock the agent: ")?;
     if options.passphrase_file.is_none() && std::io::stdin().is_terminal() {
         let again = ask("The same again: ")?;
@@ -101,7 +97,8 @@ async fn send(socket: &Path, number: u8, passphrase: &str) -> Result<bool, Failu
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => {
             let what = format!("no agent answers on {}: {error}", socket.display());
-            Err(Failure::new(what, "start it with `vmux-agent up`").with_status(status::NOT_RUNNING))
+            Err(Failure::new(what, "start it with `vmux-agent up`")
+                .with_status(status::NOT_RUNNING))
         }
         Err(_) => Err(Failure::new("the agent does not answer", "see its log")
             .with_status(status::NOT_RUNNING)),

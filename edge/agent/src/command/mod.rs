@@ -106,7 +106,11 @@ mod status {
 
 impl Failure {
     fn new(what: impl std::fmt::Display, hint: impl std::fmt::Display) -> Self {
-        Self { what: what.to_string(), hint: hint.to_string(), status: status::FAILED }
+        Self {
+            what: what.to_string(),
+            hint: hint.to_string(),
+            status: status::FAILED,
+        }
     }
 
     fn with_status(self, status: u8) -> Self {
@@ -141,7 +145,11 @@ impl From<ValueRefused> for Failure {
 
 /// Runs the command and says how it went.
 pub async fn run(line: CommandLine) -> ExitCode {
-    let format = if line.common.json { Format::Json } else { Format::Human };
+    let format = if line.common.json {
+        Format::Json
+    } else {
+        Format::Human
+    };
     let output = Output::stdout(format);
     match dispatch(line, &output).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -189,8 +197,10 @@ impl Place {
             None => load_or_default(&places.config_file(Program::Agent))?,
         };
         config.check()?;
-        let state_dir =
-            common.state_dir.clone().unwrap_or_else(|| places.state_dir(Program::Agent));
+        let state_dir = common
+            .state_dir
+            .clone()
+            .unwrap_or_else(|| places.state_dir(Program::Agent));
         let socket = match common.socket.clone().or_else(|| config.socket.clone()) {
             Some(path) => (path, IfMissing::Refuse),
             None => (places.agent_socket(), IfMissing::Make),
@@ -210,10 +220,16 @@ impl Place {
             listen: self.config.relay.listen,
         };
         if let Some(listen) = daemon.relay_listen {
-            relay = crate::config::Relay { url: None, listen: Some(listen) };
+            relay = crate::config::Relay {
+                url: None,
+                listen: Some(listen),
+            };
         }
         if let Some(url) = &daemon.relay {
-            relay = crate::config::Relay { url: Some(url.clone()), listen: None };
+            relay = crate::config::Relay {
+                url: Some(url.clone()),
+                listen: None,
+            };
         }
         let config = Config {
             socket: self.config.socket.clone(),

@@ -70,7 +70,10 @@ pub(super) async fn with_offer(
     };
     output.tell(&last, |paint| match &last {
         Reply::Done { name, note, .. } => {
-            let note = note.as_ref().map(|note| format!("\n{note}")).unwrap_or_default();
+            let note = note
+                .as_ref()
+                .map(|note| format!("\n{note}"))
+                .unwrap_or_default();
             format!("{}{note}", paint.green(format!("{name} is paired.")))
         }
         Reply::Status(_)

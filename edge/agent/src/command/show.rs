@@ -29,7 +29,11 @@ pub(super) async fn keys(setting: &Setting, output: &Output) -> Result<(), Failu
     for one in report.phones.iter().flat_map(|phone| &phone.identities) {
         output.tell(one, |_| format!("{} {}", one.public, one.label))?;
     }
-    if report.phones.iter().all(|phone| phone.identities.is_empty()) {
+    if report
+        .phones
+        .iter()
+        .all(|phone| phone.identities.is_empty())
+    {
         let text = if report.phones.is_empty() {
             NO_PHONE
         } else {
@@ -63,7 +67,10 @@ const NO_PHONE: &str = "no phone is paired: run `vmux-agent pair`";
 
 fn whole(report: &Report, paint: Paint) -> String {
     let mut lines = vec![
-        format!("agent    {} (pid {}), version {}", report.socket, report.pid, report.version),
+        format!(
+            "agent    {} (pid {}), version {}",
+            report.socket, report.pid, report.version
+        ),
         format!("relay    {}", report.relay),
     ];
     if report.locked {
@@ -75,7 +82,11 @@ fn whole(report: &Report, paint: Paint) -> String {
     for one in &report.phones {
         lines.push(format!("phone    {}", phone(one, paint)));
         for identity in &one.identities {
-            lines.push(format!("  key    {}  {}", identity.label, paint.dim(&identity.fingerprint)));
+            lines.push(format!(
+                "  key    {}  {}",
+                identity.label,
+                paint.dim(&identity.fingerprint)
+            ));
         }
     }
     for one in &report.waiting {
@@ -92,13 +103,22 @@ fn phone(phone: &Phone, paint: Paint) -> String {
         _ => paint.red(format!("the relay {} is not reached", phone.relay)),
     };
     let count = phone.identities.len();
-    format!("{}  {} ({})  {state}  {count} identities", phone.id, phone.name, phone.kind)
+    format!(
+        "{}  {} ({})  {state}  {count} identities",
+        phone.id, phone.name, phone.kind
+    )
 }
 
 fn waiting(waiting: &Waiting, paint: Paint) -> String {
     let number = waiting.number.as_ref().map_or_else(String::new, |number| {
-        format!("  {}", paint.bold(format!("type {number} on {}", waiting.phone)))
+        format!(
+            "  {}",
+            paint.bold(format!("type {number} on {}", waiting.phone))
+        )
     });
     let left = waiting.seconds_left;
-    format!("{}  {}  {left} s left{number}", waiting.request, waiting.what)
+    format!(
+        "{}  {}  {left} s left{number}",
+        waiting.request, waiting.what
+    )
 }

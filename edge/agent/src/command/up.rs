@@ -15,11 +15,7 @@ use crate::control::{Reply, Report, Request, Sameness};
 use crate::daemon::{Daemon, Setting};
 
 /// Runs the agent, offers to pair, shows requests.
-pub(super) async fn up(
-    setting: &Setting,
-    config: &Config,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(super) async fn up(setting: &Setting, config: &Config, output: &Output) -> Result<(), Failure> {
     let daemon = run::start(setting, config).await?;
     let outcome = tokio::select! {
         outcome = live(setting, &daemon, output) => outcome,
@@ -53,7 +49,8 @@ async fn live(setting: &Setting, daemon: &Daemon, output: &Output) -> Result<(),
         && is_paired_here(&program, &report).await
         && !connects(setting).await?
     {
-        output.say(|_| "The signer of this computer holds your keys; it starts here.".to_owned())?;
+        output
+            .say(|_| "The signer of this computer holds your keys; it starts here.".to_owned())?;
         return run_signer(&program, output).await;
     }
     show(setting, output).await
@@ -61,9 +58,14 @@ async fn live(setting: &Setting, daemon: &Daemon, output: &Output) -> Result<(),
 
 /// Whether the only phone is this user's own signer on this computer.
 async fn is_paired_here(program: &Path, report: &Report) -> bool {
-    let [phone] = report.phones.as_slice() else { return false };
-    let listed =
-        Command::new(program).args(["agents", "--json"]).stderr(Stdio::null()).output().await;
+    let [phone] = report.phones.as_slice() else {
+        return false;
+    };
+    let listed = Command::new(program)
+        .args(["agents", "--json"])
+        .stderr(Stdio::null())
+        .output()
+        .await;
     // No signer program, no signer here.
     let Ok(listed) = listed else { return false };
     listed.stdout.split(|byte| *byte == b'\n').any(|line| {
@@ -122,10 +124,8 @@ async fn first_phone(setting: &Setting, output: &Output) -> Result<(), Failure> 
     let mut input = BufReader::new(tokio::io::stdin());
     match choice(&mut input).await? {
         Choice::OtherDevice => {
-            let offered =
-                |link: &str, expires| pair::show_offer(link, expires, output);
-            let paired =
-                pair::with_offer(&setting.state_dir, output, &mut input, offered).await;
+            let offered = |link: &str, expires| pair::show_offer(link, expires, output);
+            let paired = pair::with_offer(&setting.state_dir, output, &mut input, offered).await;
             if let Err(failure) = paired {
                 // The agent goes on; the person can try again from another terminal.
                 output.say(|paint| paint.red(format!("{}\n  {}", failure.what, failure.hint)))?;
@@ -168,7 +168,10 @@ async fn signer_here(setting: &Setting, output: &Output) -> Result<(), Failure> 
         "\nThe signer keeps your keys in files encrypted with a passphrase. Choose one.".to_owned()
     })?;
     interactive(&program, &["init"], &[0, 1]).await?;
-    let listed = Command::new(&program).args(["key", "list", "--json"]).output().await?;
+    let listed = Command::new(&program)
+        .args(["key", "list", "--json"])
+        .output()
+        .await?;
     if listed.stdout.is_empty() {
         interactive(&program, &["key", "new", "--label", "first key"], &[0]).await?;
     }
@@ -197,7 +200,10 @@ async fn pair_here(setting: &Setting, program: &Path, output: &Output) -> Result
     let Reply::Code { code, .. } = ask::reply(&mut wire).await? else {
         return Err(Failure::new("the agent showed no code", "see its log"));
     };
-    let theirs = there.get("code").and_then(serde_json::Value::as_str).unwrap_or("no code");
+    let theirs = there
+        .get("code")
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or("no code");
     output.say(|paint| {
         format!(
             "\nThe agent shows   {}\nThe signer shows  {}\n\nAre they the same? Type yes or no, then Enter:",
@@ -212,19 +218,23 @@ async fn pair_here(setting: &Setting, program: &Path, output: &Output) -> Result
         Sameness::Different => "no\n",
     };
     tokio::io::AsyncWriteExt::write_all(&mut to_signer, word.as_bytes()).await?;
-    wire.send(&Request::Answer { same }).await.map_err(ask::broken)?;
+    wire.send(&Request::Answer { same })
+        .await
+        .map_err(ask::broken)?;
     let paired = ask::reply(&mut wire).await;
     let signer = signer.wait().await?;
     match (same, paired, signer.success()) {
         (Sameness::Same, Ok(_), true) => Ok(output.say(|paint| paint.green("Paired."))?),
         (Sameness::Same, Err(failure), _) => Err(failure),
-        (Sameness::Same, Ok(_), false) => {
-            Err(Failure::new("the signer did not pair", "see its message above"))
-        }
-        (Sameness::Different, _, _) => {
-            Err(Failure::new("you said that the codes differ", "nothing was stored")
-                .with_status(status::REFUSED))
-        }
+        (Sameness::Same, Ok(_), false) => Err(Failure::new(
+            "the signer did not pair",
+            "see its message above",
+        )),
+        (Sameness::Different, _, _) => Err(Failure::new(
+            "you said that the codes differ",
+            "nothing was stored",
+        )
+        .with_status(status::REFUSED)),
     }
 }
 
@@ -232,8 +242,12 @@ async fn next_event<R: tokio::io::AsyncBufRead + Unpin>(
     lines: &mut tokio::io::Lines<R>,
 ) -> Result<serde_json::Value, Failure> {
     let line = lines.next_line().await?.unwrap_or_default();
-    serde_json::from_str(&line)
-        .map_err(|_| Failure::new("the signer ended too early", "run `vmux-signer agents` to see why"))
+    serde_json::from_str(&line).map_err(|_| {
+        Failure::new(
+            "the signer ended too early",
+            "run `vmux-signer agents` to see why",
+        )
+    })
 }
 
 /// Runs a command of the signer with this terminal.
@@ -250,5 +264,9 @@ async fn interactive(program: &Path, arguments: &[&str], good: &[i32]) -> Result
 fn signer_program() -> Result<PathBuf, Failure> {
     let own = std::env::current_exe()?;
     let beside = own.with_file_name("vmux-signer");
-    if beside.is_file() { Ok(beside) } else { Ok(PathBuf::from("vmux-signer")) }
+    if beside.is_file() {
+        Ok(beside)
+    } else {
+        Ok(PathBuf::from("vmux-signer"))
+    }
 }
