@@ -62,6 +62,9 @@ pub(crate) struct Init {
     /// What this signer calls itself towards workstations [default: name of this computer]
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// Make a first key with this label, too
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) first_key: Option<String>,
 }
 
 /// What can be done with keys. NAME is a label, or a fingerprint as `key list` shows it.

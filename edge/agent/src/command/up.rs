@@ -92,7 +92,7 @@ const CONNECT_PAUSE: Duration = Duration::from_millis(250);
 
 async fn run_signer(program: &Path, output: &Output) -> Result<(), Failure> {
     output.say(|paint| paint.dim("`q` leaves the signer and stops the agent."))?;
-    interactive(program, &["run"], &[0]).await
+    interactive(program, &["run"]).await
 }
 
 /// Shows what happens until the agent ends.
@@ -164,16 +164,16 @@ async fn choice(input: &mut BufReader<Stdin>) -> Result<Choice, Failure> {
 /// and this terminal.
 async fn signer_here(setting: &Setting, output: &Output) -> Result<(), Failure> {
     let program = signer_program()?;
-    output.say(|_| {
-        "\nThe signer keeps your keys in files encrypted with a passphrase. Choose one.".to_owned()
-    })?;
-    interactive(&program, &["init"], &[0, 1]).await?;
-    let listed = Command::new(&program)
-        .args(["key", "list", "--json"])
+    let known = Command::new(&program)
+        .args(["key", "list"])
         .output()
         .await?;
-    if listed.stdout.is_empty() {
-        interactive(&program, &["key", "new", "--label", "first key"], &[0]).await?;
+    if !known.status.success() {
+        output.say(|_| {
+            "\nThe signer keeps your keys in files encrypted with a passphrase. Choose one."
+                .to_owned()
+        })?;
+        interactive(&program, &["init", "--first-key", "first key"]).await?;
     }
     pair_here(setting, &program, output).await?;
     run_signer(&program, output).await
@@ -251,9 +251,9 @@ async fn next_event<R: tokio::io::AsyncBufRead + Unpin>(
 }
 
 /// Runs a command of the signer with this terminal.
-async fn interactive(program: &Path, arguments: &[&str], good: &[i32]) -> Result<(), Failure> {
+async fn interactive(program: &Path, arguments: &[&str]) -> Result<(), Failure> {
     let ended = Command::new(program).args(arguments).status().await?;
-    if ended.code().is_some_and(|code| good.contains(&code)) {
+    if ended.success() {
         return Ok(());
     }
     let what = format!("`vmux-signer {}` ended with {ended}", arguments.join(" "));

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Desktop;
+use super::key::add_with;
 use crate::cli::Init;
 use crate::config::{check_name, name_of_this_computer};
 use crate::failure::CommandFailed;
@@ -11,8 +12,8 @@ use crate::passphrase::Passphrase;
 use crate::secret_key::{KeyType, SecretKey};
 use crate::store::StoreRefused;
 
-pub(super) fn init(desktop: &Desktop<'_>, init: Init) -> Result<(), CommandFailed> {
-    let name = init.name.unwrap_or_else(name_of_this_computer);
+pub(super) fn init(desktop: &Desktop<'_>, init: &Init) -> Result<(), CommandFailed> {
+    let name = init.name.clone().unwrap_or_else(name_of_this_computer);
     check_name(&name).map_err(|refused| CommandFailed::new(refused, "choose another --name"))?;
     // Before a passphrase is asked for in vain.
     match desktop.store.open() {
@@ -36,11 +37,21 @@ pub(super) fn init(desktop: &Desktop<'_>, init: Init) -> Result<(), CommandFaile
     desktop.store.set_up(&name, &check)?;
     let state_dir = desktop.store.path().display().to_string();
     let event = json!({ "event": "done", "name": name, "state_dir": state_dir });
-    Ok(desktop.output.tell(&event, |paint| {
+    let next = match &init.first_key {
+        Some(_) => "next: `vmux-signer pair LINK`",
+        None => "next: `vmux-signer key new --label NAME`, then `vmux-signer pair LINK`",
+    };
+    desktop.output.tell(&event, |paint| {
         format!(
-            "{} {name} keeps its state in {state_dir}\n\
-             next: `vmux-signer key new --label NAME`, then `vmux-signer pair LINK`",
-            paint.green("done:"),
+            "{} {name} keeps its state in {state_dir}\n{next}",
+            paint.green("done:")
         )
-    })?)
+    })?;
+    match &init.first_key {
+        Some(label) => {
+            let key = SecretKey::generate(KeyType::EcdsaP256)?;
+            add_with(desktop, label, &key, &passphrase)
+        }
+        None => Ok(()),
+    }
 }

@@ -47,27 +47,39 @@ fn add(
     label: &str,
     make: impl FnOnce() -> Result<SecretKey, CommandFailed>,
 ) -> Result<(), CommandFailed> {
-    let identities = desktop.store.open()?.identities()?;
+    let mut identities = desktop.store.open()?.identities()?;
     let key = make()?;
-    let fingerprint = key.public().fingerprint();
-    let identity = Identity {
-        key: key.public().clone(),
-        label: label.to_owned(),
-        enabled: true,
-        created: clock::now().wall,
-        kind: IdentityKind::File,
-    };
-    identities.clone().add(identity.clone())?;
-    let passphrase = passphrase(desktop)?;
-    let pem = seal(&key, label, &passphrase)?;
+    identities.add(identity(&key, label))?;
+    add_with(desktop, label, &key, &passphrase(desktop)?)
+}
+
+/// Adds a key under a passphrase that is known to be the signer's.
+pub(super) fn add_with(
+    desktop: &Desktop<'_>,
+    label: &str,
+    key: &SecretKey,
+    passphrase: &Passphrase,
+) -> Result<(), CommandFailed> {
+    let identity = identity(key, label);
+    let pem = seal(key, label, passphrase)?;
 
     // The slow part is over: from here on the state is held, and looked at anew.
     let opened = desktop.store.open()?;
     let mut identities = opened.identities()?;
     identities.add(identity.clone())?;
-    opened.save_key(fingerprint, &pem)?;
+    opened.save_key(identity.key.fingerprint(), &pem)?;
     opened.save_identities(&identities)?;
     tell(desktop, &identity)
+}
+
+fn identity(key: &SecretKey, label: &str) -> Identity {
+    Identity {
+        key: key.public().clone(),
+        label: label.to_owned(),
+        enabled: true,
+        created: clock::now().wall,
+        kind: IdentityKind::File,
+    }
 }
 
 /// The signer's passphrase, proven to be the right one.

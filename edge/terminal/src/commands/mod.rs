@@ -42,7 +42,7 @@ pub(crate) fn run(line: CommandLine, output: &Output) -> Result<(), CommandFaile
         output,
     };
     match line.command {
-        Command::Init(init) => init::init(&desktop, init),
+        Command::Init(init) => init::init(&desktop, &init),
         Command::Key(key) => key::key(&desktop, key),
         Command::Pins(pins) => pins::pins(&desktop, pins),
         Command::Pair(pair) => pair::pair(&desktop, pair),

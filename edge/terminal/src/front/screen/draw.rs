@@ -163,7 +163,7 @@ fn ask(
 
 fn advice(prompt: &Prompt, area: Rect) -> String {
     if prompt.is_blocked() {
-        "This cannot be approved. If you expect the change, forget the pin.".to_owned()
+        "This cannot be approved, only denied.".to_owned()
     } else if area.width < MIN_SIZE.width {
         "Make the window larger to approve.".to_owned()
     } else if prompt.number.is_some() {

@@ -28,7 +28,7 @@ pub(super) fn checked(
         Goes::Changed(pin) => {
             rows.push(row("was", &pin.fingerprint.to_string(), room));
             let way_out = format!("vmux-signer pins forget {}", pin.name.as_str());
-            rows.push(row("until", &way_out, room));
+            rows.push(row("fix", &way_out, room));
         }
         Goes::New => rows.push(row("call", &name(prompt, screen.name()), room)),
         Goes::Pinned(_)
@@ -42,7 +42,7 @@ pub(super) fn checked(
     match (goes, &prompt.subject) {
         (Goes::Pinned(pin), _) => rows.push(row("known", &history(pin), room)),
         (_, Subject::Signature { hash, .. }) => {
-            rows.push(row("hash", &format!("{hash} of the content"), room));
+            rows.push(row("hash", hash, room));
         }
         (_, Subject::Login { .. }) => {}
     }
@@ -103,7 +103,10 @@ fn destination(goes: Goes<'_>, theme: Theme, columns: usize) -> Line<'static> {
             " CHANGED ",
             format!("{} has another key now: STOP", pin.name.as_str()),
         ),
-        Goes::Claimed => (" UNVERIFIED ", "the host did not prove its key".to_owned()),
+        Goes::Claimed => (
+            " UNVERIFIED ",
+            "the client names this key without proof".to_owned(),
+        ),
         Goes::Unknown => (" UNVERIFIED ", "this login could go anywhere".to_owned()),
         Goes::Nowhere => (" NO HOST ", "not a login".to_owned()),
         Goes::NowhereForwarded => (" FORWARDED ", "asked for by another host".to_owned()),
