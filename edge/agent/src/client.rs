@@ -11,6 +11,7 @@ use vmux_broker::{Answer, Ask, Asked, ClientId, Conversation, Event, SignAsk, St
 use vmux_host::{clock, entropy};
 use vmux_proto::agent_wire::NotServed;
 use vmux_proto::crypto::PureRust;
+use vmux_proto::destination::Destination;
 use vmux_proto::limits::MAX_HINT;
 use vmux_proto::message::Reported;
 
@@ -117,10 +118,14 @@ impl Client {
     /// Asks the hub and waits, while the client may send more or hang up.
     async fn ask(&mut self, ask: Ask) -> Result<Option<Answer>, HungUp> {
         let needs_person = matches!(ask, Ask::Sign(_));
-        let (provenance, lookup) = match &ask {
-            Ask::Sign(sign) => self.look(sign).await,
+        let (provenance, lookup, reported) = match &ask {
+            Ask::Sign(sign) => {
+                let (provenance, lookup) = self.look(sign).await;
+                let reported = reported(&provenance, lookup.as_ref(), &sign.destination);
+                (provenance, lookup, reported)
+            }
             Ask::Identities | Ask::Lock(_) | Ask::Unlock(_) | Ask::RemoveAll | Ask::Remove => {
-                (Provenance::default(), None)
+                (Provenance::default(), None, Reported::default())
             }
         };
         if matches!(ask, Ask::Remove) {
@@ -136,7 +141,7 @@ impl Client {
             connected: self.connected,
             ask,
             random: entropy::fill().map_err(|_| HungUp)?,
-            reported: reported(&provenance, lookup.as_ref()),
+            reported,
             known_hosts: lookup.map(|lookup| lookup.verdict),
         };
         self.desk
@@ -179,6 +184,7 @@ impl Client {
         };
         let candidates: Vec<Name> = provenance
             .invocation()
+            .filter(|_| sign.destination.hops().is_empty())
             .map(|invocation| invocation.names())
             .unwrap_or_default();
         let hosts = Arc::clone(&self.desk.hosts);
@@ -241,7 +247,13 @@ async fn read(stream: &UnixStream) -> Result<Vec<u8>, HungUp> {
     }
 }
 
-fn reported(provenance: &Provenance, lookup: Option<&Lookup>) -> Reported {
+/// What is known of a client and where it goes. The command line of a forwarded one names the first
+/// hop, not the destination: as the destination's name it would be wrong.
+fn reported(
+    provenance: &Provenance,
+    lookup: Option<&Lookup>,
+    destination: &Destination,
+) -> Reported {
     let known_hosts = lookup.and_then(|lookup| match &lookup.verdict {
         Verdict::Confirmed { name } => Some(format!("{} (in known_hosts)", name.as_str())),
         Verdict::Named { names } => Some(format!("{} (in known_hosts)", names.join(", "))),
@@ -253,9 +265,11 @@ fn reported(provenance: &Provenance, lookup: Option<&Lookup>) -> Reported {
         text.truncate(text.floor_char_boundary(MAX_HINT));
         text
     });
+    let reported = provenance.reported();
     Reported {
         known_hosts,
-        ..provenance.reported()
+        host: reported.host.filter(|_| destination.hops().is_empty()),
+        ..reported
     }
 }
 
