@@ -39,5 +39,5 @@ pub use relay::RelayProgram;
 pub use server::{HostKey, Server};
 pub use tap::{Message, Recorded, Tap};
 pub use wait::{eventually, holds_within};
-pub use workstation::Workstation;
+pub use workstation::{Workstation, whoami};
 pub use world::World;

@@ -101,7 +101,7 @@ impl Server {
             .collect();
         let host_keys = host_keys.join("\n");
         let text = format!(
-            "ListenAddress 127.0.0.1\nPort {}\n{host_keys}{more}\n\
+            "ListenAddress 127.0.0.1\nPort {}\n{host_keys}\n{more}\n\
              AuthorizedKeysFile {}\nSetEnv {}\n{SERVER}",
             port.number(),
             allowed.display(),

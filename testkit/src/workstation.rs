@@ -221,7 +221,7 @@ impl Workstation {
 
     /// Makes the host known here by its name, but not its keys.
     pub fn finds(&self, server: &Server) {
-        let (name, port, user) = (server.name(), server.port(), user());
+        let (name, port, user) = (server.name(), server.port(), whoami());
         let block = format!(
             "Host {name}\n  HostName 127.0.0.1\n  Port {port}\n  HostKeyAlias {name}\n  User {user}\n"
         );
@@ -241,8 +241,8 @@ impl Workstation {
     }
 }
 
-/// The user whom servers know.
-pub(crate) fn user() -> String {
+/// The user who runs the tests, and whom servers know.
+pub fn whoami() -> String {
     let told = Command::new("id").arg("-un").output().expect("`id` runs");
     String::from_utf8_lossy(&told.stdout).trim().to_owned()
 }
