@@ -13,6 +13,8 @@ const BASTION: u8 = 0x42;
 fn a_direct_login_to_a_pinned_host_needs_no_number() {
     let (mut world, web) = (World::new(), Secret::ed25519(WEB));
     world.knows(&web, "web");
+    let first = world.now.wall;
+    world.pass(86_400_000);
     let request = world.direct(1, &web);
     let prompt = world.shown(Peer::Laptop, &request);
     assert_eq!((prompt.level, prompt.number), (Level::Direct, None));
@@ -31,7 +33,8 @@ fn a_direct_login_to_a_pinned_host_needs_no_number() {
     assert_eq!((&job.bytes, job.flags), (&request.payload.to_vec(), 0));
     world.sign(&job);
     let pin = world.signer.pins().all()[0].clone();
-    assert_eq!((pin.uses, pin.last_used), (2, world.now.wall));
+    assert_eq!((pin.first_seen, pin.last_used), (first, first + 86_400));
+    assert_eq!((pin.last_used, pin.uses), (world.now.wall, 2));
 }
 
 #[test]
