@@ -1,23 +1,19 @@
 //! The agent's one state machine: phones, identities, and the requests that wait for a person.
 use crate::conversation::{Answer, Ask, ClientId, SignAsk};
 use crate::denial::Denial;
+use crate::exchange::{Asked, Ended, Event, Input, Limits, Locking, Output};
 use crate::known_hosts::Verdict;
 use crate::lock::{Job, Lock, Passphrase, Salt, Stretched};
+use crate::pending::{Pending, describe, request};
 use crate::phone::{Heard, Phone, PhoneRecord, Spoilt, understood};
 use crate::status::{PhoneStatus, Reach, Status, Waiting};
-use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
-use minicbor::bytes::ByteVec;
-use vmux_link::{Entropy, LinkId, MAX_MESSAGE};
+use vmux_link::{Entropy, LinkId};
 use vmux_proto::key::PublicKey;
-use vmux_proto::limits::{DEFAULT_WAIT_MS, MAX_SINCE_CONNECT_MS};
-use vmux_proto::message::{
-    Hello, Message as _, Number, Reported, RequestId, SignRequest, ToAgent, ToSigner,
-};
-use vmux_proto::payload::Payload;
+use vmux_proto::limits::MAX_SINCE_CONNECT_MS;
+use vmux_proto::message::{Hello, RequestId, ToAgent, ToSigner};
 use vmux_proto::signature::{VerifiedSignature, Verifier};
 use vmux_proto::{Now, Untrusted};
 
@@ -33,157 +29,6 @@ pub struct Broker {
     attempts: VecDeque<Attempt>,
     stretching: bool,
     outputs: VecDeque<Output>,
-}
-
-/// What the configuration sets.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// How long a person has, in milliseconds.
-    pub wait_ms: u64,
-    /// How long a request waits for a phone that is not connected, in milliseconds.
-    pub reach_ms: u64,
-    /// Requests that may wait at a time.
-    pub pending: usize,
-}
-
-impl Default for Limits {
-    /// One minute for the person, less than a second for the phone, 64 requests.
-    fn default() -> Self {
-        Self { wait_ms: DEFAULT_WAIT_MS, reach_ms: 900, pending: 64 }
-    }
-}
-
-/// What happens to the broker.
-#[derive(Debug)]
-pub enum Input {
-    /// A client asks; see [`Asked`].
-    Ask(Asked),
-    /// A client hung up.
-    Gone(ClientId),
-    /// The work of [`Output::Stretch`] is done; `None` if memory was short.
-    Stretched(ClientId, Job, Option<Stretched>),
-    /// A phone was paired.
-    Paired(Box<PhoneRecord>),
-    /// The phone of this link is at the mailbox.
-    Met(LinkId),
-    /// A frame from the phone; fresh bytes, used if it begins a handshake.
-    Frame(LinkId, Vec<u8>, Entropy),
-    /// The phone of this link left the mailbox.
-    Left(LinkId),
-    /// The relay of this link cannot be reached.
-    RelayDown(LinkId),
-    /// The relay of this link is reached.
-    RelayUp(LinkId),
-    /// The person ends a pairing.
-    Unpair(LinkId),
-    /// Time passed.
-    Tick,
-}
-
-/// A client's question with what the edge found out about the client.
-#[derive(Debug)]
-pub struct Asked {
-    /// Who asks.
-    pub client: ClientId,
-    /// When it connected, in milliseconds of uptime.
-    pub connected: u64,
-    /// What it asks.
-    pub ask: Ask,
-    /// Fresh bytes: the id of a sign request, the salt of a lock.
-    pub random: [u8; 16],
-    /// What is known of the client; for sign requests.
-    pub reported: Reported,
-    /// What `known_hosts` says of the host key; for sign requests that have one.
-    pub known_hosts: Option<Verdict>,
-}
-
-/// What the broker wants done, in this order.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "made one at a time and moved twice; a box costs more")]
-pub enum Output {
-    /// Answer a client.
-    Answer(ClientId, Answer),
-    /// Send this frame on this link.
-    Send(LinkId, Vec<u8>),
-    /// Close the connection of this link and connect anew.
-    Restart(LinkId),
-    /// Hold a connection to the mailbox of this new link.
-    Connect(LinkId),
-    /// Let go of this link: the pairing is over.
-    Disconnect(LinkId),
-    /// Store [`Broker::phones_to_bytes`] before anything that follows.
-    Store,
-    /// Stretch this passphrase on a thread of its own, then report [`Input::Stretched`].
-    Stretch(ClientId, Passphrase, Job),
-    /// Something the person may want to see.
-    Event(Event),
-}
-
-/// Something the person may want to see, in a terminal, a log or both.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// A request waits for the phone.
-    Asked(Shown),
-    /// The request is on the phone's screen.
-    Received(Shown),
-    /// The phone wants this number typed.
-    Number(Shown, Number),
-    /// The request has ended.
-    Ended(Shown, Ended),
-    /// A request was refused without asking a phone.
-    Refused(ClientId, Denial),
-    /// A phone connected.
-    Connected(LinkId, Untrusted),
-    /// A phone left.
-    Away(LinkId, Untrusted),
-    /// A phone was paired.
-    Paired(LinkId, Untrusted),
-    /// A pairing ended.
-    Unpaired(LinkId, Untrusted),
-    /// A phone's identities changed; how many it offers.
-    Identities(LinkId, usize),
-    /// The agent was locked or unlocked.
-    Locking(Locking),
-}
-
-/// What became of a locking attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Locking {
-    /// The agent is locked.
-    Closed,
-    /// The agent is unlocked.
-    Opened,
-    /// A wrong passphrase.
-    WrongPassphrase,
-}
-
-/// How a request ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// The client has its signature.
-    Signed,
-    /// The client has a failure.
-    Denied(Denial),
-}
-
-/// A request as people see it.
-#[derive(Clone, Debug)]
-pub struct Shown {
-    /// Who asked.
-    pub client: ClientId,
-    /// The request.
-    pub waiting: Waiting,
-}
-
-#[derive(Debug)]
-struct Pending {
-    client: ClientId,
-    link: LinkId,
-    key: PublicKey,
-    request: SignRequest,
-    shown: Waiting,
-    /// Set while the phone is not connected: when to give up on it.
-    give_up: Option<u64>,
 }
 
 /// An attempt to lock or unlock. They are made one after another, so that many at once gain nothing
@@ -255,7 +100,9 @@ impl Broker {
     pub fn deadline(&self) -> Option<u64> {
         let requests = self.pending.values().map(Pending::ends);
         let attempt = self.attempts.front().filter(|_| !self.stretching);
-        requests.chain(attempt.map(|_| self.lock.not_before())).min()
+        requests
+            .chain(attempt.map(|_| self.lock.not_before()))
+            .min()
     }
 
     /// All paired phones, for the state file; holds the links' secrets.
@@ -289,23 +136,34 @@ impl Broker {
                 identities: record.identities.clone(),
             }
         });
-        let mut waiting: Vec<_> =
-            self.pending.values().map(|pending| pending.shown.clone()).collect();
+        let mut waiting: Vec<_> = self
+            .pending
+            .values()
+            .map(|pending| pending.shown.clone())
+            .collect();
         waiting.sort_by_key(|one| one.deadline);
-        Status { locked: self.lock.is_locked(), phones: phones.collect(), waiting }
+        Status {
+            locked: self.lock.is_locked(),
+            phones: phones.collect(),
+            waiting,
+        }
     }
 
     fn asked(&mut self, asked: Asked, now: Now) {
         let client = asked.client;
         match asked.ask {
             Ask::Identities => {
-                let identities =
-                    if self.lock.is_locked() { Vec::new() } else { self.identities() };
+                let identities = if self.lock.is_locked() {
+                    Vec::new()
+                } else {
+                    self.identities()
+                };
                 self.answer(client, Answer::Identities(identities));
             }
             Ask::Sign(ref ask) => {
                 if let Err(denial) = self.sign(&asked, ask, now) {
-                    self.outputs.push_back(Output::Event(Event::Refused(client, denial)));
+                    self.outputs
+                        .push_back(Output::Event(Event::Refused(client, denial)));
                     self.answer(client, Answer::Failure);
                 }
             }
@@ -314,10 +172,18 @@ impl Broker {
             }
             Ask::Lock(passphrase) => {
                 let salt = Some(Salt(asked.random));
-                self.attempts.push_back(Attempt { client, passphrase, salt });
+                self.attempts.push_back(Attempt {
+                    client,
+                    passphrase,
+                    salt,
+                });
             }
             Ask::Unlock(passphrase) if self.lock.is_locked() => {
-                self.attempts.push_back(Attempt { client, passphrase, salt: None });
+                self.attempts.push_back(Attempt {
+                    client,
+                    passphrase,
+                    salt: None,
+                });
             }
             // There is no session material yet that could be dropped; RFC 9987 section 5.4 wants
             // this honoured whatever the policy, also while locked.
@@ -329,7 +195,11 @@ impl Broker {
     /// Certificates aside, what every client is shown: phones in the order of their pairing.
     fn identities(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut listed: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-        for (key, label) in self.phones.iter().flat_map(|phone| &phone.record.identities) {
+        for (key, label) in self
+            .phones
+            .iter()
+            .flat_map(|phone| &phone.record.identities)
+        {
             if !listed.iter().any(|(blob, _)| blob == key.blob()) {
                 // Escaped: the label ends up in somebody's terminal.
                 listed.push((key.blob().to_vec(), format!("{label}").into_bytes()));
@@ -350,9 +220,15 @@ impl Broker {
         }
         // Where two phones hold the same key, the connected one is asked.
         let holders = self.phones.iter().filter(|phone| phone.offers(&ask.key));
-        let phone = holders.max_by_key(|phone| phone.is_open()).ok_or(Denial::NoSuchIdentity)?;
+        let phone = holders
+            .max_by_key(|phone| phone.is_open())
+            .ok_or(Denial::NoSuchIdentity)?;
         let link = phone.record.id();
-        let held = phone.record.identities.iter().find(|(key, _)| key.same_key(&ask.key));
+        let held = phone
+            .record
+            .identities
+            .iter()
+            .find(|(key, _)| key.same_key(&ask.key));
         let (key, label) = held.ok_or(Denial::NoSuchIdentity)?.clone();
         let oldest = asked.connected.saturating_add(MAX_SINCE_CONNECT_MS);
         let deadline = now.uptime.saturating_add(self.limits.wait_ms).min(oldest);
@@ -382,7 +258,8 @@ impl Broker {
             give_up: Some(give_up),
         };
         let id = pending.request.id;
-        self.outputs.push_back(Output::Event(Event::Asked(pending.shown())));
+        self.outputs
+            .push_back(Output::Event(Event::Asked(pending.shown())));
         self.pending.insert(id, pending);
         self.send(id, now);
         Ok(())
@@ -390,9 +267,15 @@ impl Broker {
 
     /// Sends a pending request, if its phone has a channel.
     fn send(&mut self, id: RequestId, now: Now) {
-        let Some(pending) = self.pending.get_mut(&id) else { return };
+        let Some(pending) = self.pending.get_mut(&id) else {
+            return;
+        };
         let link = pending.link;
-        let Some(phone) = self.phones.iter_mut().find(|phone| phone.record.id() == link) else {
+        let Some(phone) = self
+            .phones
+            .iter_mut()
+            .find(|phone| phone.record.id() == link)
+        else {
             return;
         };
         if !phone.has_channel() {
@@ -426,7 +309,11 @@ impl Broker {
         now: Now,
     ) {
         let hello = self.hello.clone();
-        let Some(phone) = self.phones.iter_mut().find(|phone| phone.record.id() == link) else {
+        let Some(phone) = self
+            .phones
+            .iter_mut()
+            .find(|phone| phone.record.id() == link)
+        else {
             return;
         };
         let was_open = phone.is_open();
@@ -456,11 +343,16 @@ impl Broker {
     /// The phone has shown that it is there.
     fn opened(&mut self, link: LinkId, now: Now) {
         self.with_phone(link, |phone| phone.record.seen = now.wall);
-        for pending in self.pending.values_mut().filter(|pending| pending.link == link) {
+        for pending in self
+            .pending
+            .values_mut()
+            .filter(|pending| pending.link == link)
+        {
             pending.give_up = None;
         }
         let name = self.name(link);
-        self.outputs.push_back(Output::Event(Event::Connected(link, name)));
+        self.outputs
+            .push_back(Output::Event(Event::Connected(link, name)));
         self.outputs.push_back(Output::Store);
     }
 
@@ -471,18 +363,21 @@ impl Broker {
                 let count = identities.len();
                 self.with_phone(link, |phone| phone.record.identities = identities);
                 self.outputs.push_back(Output::Store);
-                self.outputs.push_back(Output::Event(Event::Identities(link, count)));
+                self.outputs
+                    .push_back(Output::Event(Event::Identities(link, count)));
             }
             ToAgent::Received(id) => {
                 if let Some(shown) = self.of_link(link, id).map(|pending| pending.shown()) {
-                    self.outputs.push_back(Output::Event(Event::Received(shown)));
+                    self.outputs
+                        .push_back(Output::Event(Event::Received(shown)));
                 }
             }
             ToAgent::ShowNumber(id, number) => {
                 if let Some(pending) = self.of_link(link, id) {
                     pending.shown.number = Some(number);
                     let shown = pending.shown();
-                    self.outputs.push_back(Output::Event(Event::Number(shown, number)));
+                    self.outputs
+                        .push_back(Output::Event(Event::Number(shown, number)));
                 }
             }
             ToAgent::Signed(id, candidate) => self.signed(link, id, candidate.into(), verifier),
@@ -496,7 +391,9 @@ impl Broker {
     }
 
     fn signed(&mut self, link: LinkId, id: RequestId, candidate: Vec<u8>, verifier: &dyn Verifier) {
-        let Some(pending) = self.of_link(link, id) else { return };
+        let Some(pending) = self.of_link(link, id) else {
+            return;
+        };
         let bytes = &pending.request.payload;
         let outcome = VerifiedSignature::check(verifier, &pending.key, bytes, candidate)
             .map_err(|_| Denial::BadAnswer);
@@ -505,7 +402,9 @@ impl Broker {
 
     fn of_link(&mut self, link: LinkId, id: RequestId) -> Option<&mut Pending> {
         // A phone speaks for its own requests alone.
-        self.pending.get_mut(&id).filter(|pending| pending.link == link)
+        self.pending
+            .get_mut(&id)
+            .filter(|pending| pending.link == link)
     }
 
     fn left(&mut self, link: LinkId, now: Now) {
@@ -514,7 +413,11 @@ impl Broker {
         }
         self.with_phone(link, Phone::left);
         let give_up = now.uptime.saturating_add(self.limits.reach_ms);
-        for pending in self.pending.values_mut().filter(|pending| pending.link == link) {
+        for pending in self
+            .pending
+            .values_mut()
+            .filter(|pending| pending.link == link)
+        {
             pending.give_up = pending.give_up.or(Some(give_up));
         }
     }
@@ -523,7 +426,8 @@ impl Broker {
     fn parted(&mut self, link: LinkId, now: Now) {
         self.with_phone(link, |phone| phone.record.seen = now.wall);
         let name = self.name(link);
-        self.outputs.push_back(Output::Event(Event::Away(link, name)));
+        self.outputs
+            .push_back(Output::Event(Event::Away(link, name)));
     }
 
     fn paired(&mut self, record: PhoneRecord) {
@@ -531,7 +435,8 @@ impl Broker {
         self.phones.push(Phone::new(record));
         self.outputs.push_back(Output::Store);
         self.outputs.push_back(Output::Connect(link));
-        self.outputs.push_back(Output::Event(Event::Paired(link, name)));
+        self.outputs
+            .push_back(Output::Event(Event::Paired(link, name)));
     }
 
     fn unpair(&mut self, link: LinkId) {
@@ -558,21 +463,32 @@ impl Broker {
             self.end(id, Err(Denial::Unpaired));
         }
         self.outputs.push_back(Output::Disconnect(link));
-        self.outputs.push_back(Output::Event(Event::Unpaired(link, name)));
+        self.outputs
+            .push_back(Output::Event(Event::Unpaired(link, name)));
     }
 
     fn expire(&mut self, now: Now) {
         for id in self.pending_where(|pending| now.uptime >= pending.ends()) {
             let late = |pending: &Pending| now.uptime >= pending.shown.deadline;
             let timed_out = self.pending.get(&id).is_some_and(late);
-            self.cancel(id, if timed_out { Denial::TimedOut } else { Denial::Unreachable });
+            self.cancel(
+                id,
+                if timed_out {
+                    Denial::TimedOut
+                } else {
+                    Denial::Unreachable
+                },
+            );
         }
     }
 
     /// Ends a request and tells the phone to take it off the screen.
     fn cancel(&mut self, id: RequestId, denial: Denial) {
         if let Some(link) = self.pending.get(&id).map(|pending| pending.link) {
-            let phone = self.phones.iter_mut().find(|phone| phone.record.id() == link);
+            let phone = self
+                .phones
+                .iter_mut()
+                .find(|phone| phone.record.id() == link);
             if let Some(frame) = phone.and_then(|phone| phone.say(&ToSigner::Cancel(id))) {
                 self.outputs.push_back(Output::Send(link, frame));
             }
@@ -581,12 +497,15 @@ impl Broker {
     }
 
     fn end(&mut self, id: RequestId, outcome: Result<VerifiedSignature, Denial>) {
-        let Some(pending) = self.pending.remove(&id) else { return };
+        let Some(pending) = self.pending.remove(&id) else {
+            return;
+        };
         let ended = match &outcome {
             Ok(_) => Ended::Signed,
             Err(denial) => Ended::Denied(*denial),
         };
-        self.outputs.push_back(Output::Event(Event::Ended(pending.shown(), ended)));
+        self.outputs
+            .push_back(Output::Event(Event::Ended(pending.shown(), ended)));
         let answer = outcome.map_or(Answer::Failure, Answer::Signature);
         self.answer(pending.client, answer);
     }
@@ -594,7 +513,12 @@ impl Broker {
     /// Starts the next attempt to lock or unlock, if its time has come.
     fn attempt(&mut self, now: Now) {
         while !self.stretching && now.uptime >= self.lock.not_before() {
-            let Some(Attempt { client, passphrase, salt }) = self.attempts.pop_front() else {
+            let Some(Attempt {
+                client,
+                passphrase,
+                salt,
+            }) = self.attempts.pop_front()
+            else {
                 return;
             };
             let job = match salt {
@@ -604,7 +528,8 @@ impl Broker {
             match job {
                 Some(job) => {
                     self.stretching = true;
-                    self.outputs.push_back(Output::Stretch(client, passphrase, job));
+                    self.outputs
+                        .push_back(Output::Stretch(client, passphrase, job));
                 }
                 None => self.answer(client, Answer::Failure),
             }
@@ -642,7 +567,11 @@ impl Broker {
     }
 
     fn pending_where(&self, which: impl Fn(&Pending) -> bool) -> Vec<RequestId> {
-        self.pending.iter().filter(|(_, one)| which(one)).map(|(id, _)| *id).collect()
+        self.pending
+            .iter()
+            .filter(|(_, one)| which(one))
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     fn phone(&self, link: LinkId) -> Option<&Phone> {
@@ -650,58 +579,18 @@ impl Broker {
     }
 
     fn with_phone(&mut self, link: LinkId, change: impl FnOnce(&mut Phone)) {
-        if let Some(phone) = self.phones.iter_mut().find(|phone| phone.record.id() == link) {
+        if let Some(phone) = self
+            .phones
+            .iter_mut()
+            .find(|phone| phone.record.id() == link)
+        {
             change(phone);
         }
     }
 
     fn name(&self, link: LinkId) -> Untrusted {
-        self.phone(link).map(|phone| phone.record.name.clone()).unwrap_or_default()
-    }
-}
-
-impl Pending {
-    fn shown(&self) -> Shown {
-        Shown { client: self.client, waiting: self.shown.clone() }
-    }
-
-    fn ends(&self) -> u64 {
-        self.give_up.unwrap_or(u64::MAX).min(self.shown.deadline)
-    }
-}
-
-/// Builds the message to the phone. Hints give way if the proofs need the room.
-fn request(asked: &Asked, ask: &SignAsk) -> Result<SignRequest, Denial> {
-    let mut request = SignRequest {
-        id: RequestId(asked.random),
-        key: ByteVec::from(ask.key.blob().to_vec()),
-        payload: ByteVec::from(ask.bytes.clone()),
-        flags: ask.flags.bits(),
-        chain: ask.chain.iter().cloned().map(ByteVec::from).collect(),
-        wait_ms: 0,
-        reported: asked.reported.clone(),
-    };
-    let fits = |request: &SignRequest| {
-        let message = ToSigner::Sign(request.clone());
-        // A phone takes a message beyond its limits for a broken link.
-        message.within_limits()
-            && message.to_bytes().len().saturating_add(ROOM_FOR_WAIT) <= MAX_MESSAGE
-    };
-    if !fits(&request) {
-        request.reported = Reported::default();
-    }
-    if fits(&request) { Ok(request) } else { Err(Denial::TooLarge) }
-}
-
-/// A wait grows from one byte to five when it is filled in.
-const ROOM_FOR_WAIT: usize = 4;
-
-fn describe(payload: &Payload) -> String {
-    match payload {
-        Payload::Userauth(userauth) => format!("login as {}", userauth.user),
-        Payload::SshSig(signature) => {
-            format!("{} signature", Untrusted::new(&signature.namespace))
-        }
-        Payload::Certificate(_) => String::from("certificate"),
+        self.phone(link)
+            .map(|phone| phone.record.name.clone())
+            .unwrap_or_default()
     }
 }

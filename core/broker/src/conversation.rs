@@ -93,7 +93,11 @@ const MAX_AHEAD: usize = 64 * 1024;
 impl Conversation {
     /// A fresh connection.
     pub const fn new() -> Self {
-        Self { frames: Frames::new(), chain: Chain::new(), awaiting: false }
+        Self {
+            frames: Frames::new(),
+            chain: Chain::new(),
+            awaiting: false,
+        }
     }
 
     /// Takes bytes from the socket.
@@ -111,7 +115,9 @@ impl Conversation {
         if self.awaiting {
             return Ok(Step::Read);
         }
-        let Some(frame) = self.frames.next_frame()? else { return Ok(Step::Read) };
+        let Some(frame) = self.frames.next_frame()? else {
+            return Ok(Step::Read);
+        };
         let step = self.step(&frame, verifier);
         self.awaiting = matches!(step, Step::Ask(_));
         Ok(step)
@@ -138,7 +144,11 @@ impl Conversation {
         };
         match request {
             Request::RequestIdentities => Step::Ask(Ask::Identities),
-            Request::Sign { key, payload, flags } => self.sign(key, payload, flags),
+            Request::Sign {
+                key,
+                payload,
+                flags,
+            } => self.sign(key, payload, flags),
             Request::Lock(passphrase) => Step::Ask(Ask::Lock(Passphrase::new(passphrase))),
             Request::Unlock(passphrase) => Step::Ask(Ask::Unlock(Passphrase::new(passphrase))),
             Request::Remove(_) => Step::Ask(Ask::Remove),
@@ -170,7 +180,14 @@ impl Conversation {
         let destination =
             Destination::prove(&self.chain, &payload).map_err(Denial::Contradiction)?;
         let chain = self.chain.raw().to_vec();
-        Ok(SignAsk { key, bytes: bytes.to_vec(), payload, flags, chain, destination })
+        Ok(SignAsk {
+            key,
+            bytes: bytes.to_vec(),
+            payload,
+            flags,
+            chain,
+            destination,
+        })
     }
 }
 

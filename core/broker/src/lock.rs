@@ -68,7 +68,9 @@ pub fn stretch(passphrase: &Passphrase, salt: Salt) -> Option<Stretched> {
     let parameters = Params::new(MEMORY_KIB, PASSES, 1, Some(32)).ok()?;
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
     let mut tag = Zeroizing::new([0; 32]);
-    argon2.hash_password_into(&passphrase.0, &salt.0, &mut *tag).ok()?;
+    argon2
+        .hash_password_into(&passphrase.0, &salt.0, &mut *tag)
+        .ok()?;
     Some(Stretched(tag))
 }
 
@@ -115,7 +117,9 @@ impl Lock {
             self.failures = 0;
         } else {
             self.failures = self.failures.saturating_add(1);
-            let pause = u64::from(self.failures).saturating_mul(PAUSE_STEP_MS).min(MAX_PAUSE_MS);
+            let pause = u64::from(self.failures)
+                .saturating_mul(PAUSE_STEP_MS)
+                .min(MAX_PAUSE_MS);
             self.not_before = now.uptime.saturating_add(pause);
         }
         good
@@ -142,7 +146,10 @@ mod tests {
     #[test]
     fn the_same_passphrase_unlocks_and_one_letter_more_does_not() {
         let mut lock = Lock::default();
-        let now = Now { uptime: 1000, wall: 0 };
+        let now = Now {
+            uptime: 1000,
+            wall: 0,
+        };
         assert!(lock.lock(SALT, tag("open")));
         assert!(!lock.unlock(SALT, &tag("opens"), now));
         assert!(lock.is_locked());
@@ -158,7 +165,10 @@ mod tests {
         let (mut lock, wrong) = (Lock::default(), tag("wrong"));
         assert!(lock.lock(SALT, tag("right")));
         for count in 1..=150 {
-            let now = Now { uptime: count * 20_000, wall: 0 };
+            let now = Now {
+                uptime: count * 20_000,
+                wall: 0,
+            };
             assert!(!lock.unlock(SALT, &wrong, now));
             assert_eq!(lock.not_before() - now.uptime, (count * 100).min(10_000));
         }
@@ -178,6 +188,9 @@ mod tests {
 
     #[test]
     fn passphrases_do_not_print() {
-        assert_eq!(std::format!("{:?}", Passphrase::new(b"secret")), "Passphrase(..)");
+        assert_eq!(
+            std::format!("{:?}", Passphrase::new(b"secret")),
+            "Passphrase(..)"
+        );
     }
 }

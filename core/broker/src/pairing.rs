@@ -92,8 +92,16 @@ pub enum PairingOutput {
 #[derive(Debug)]
 enum State {
     AwaitingCall,
-    AwaitingReveal { channel: Channel, commitment: [u8; 32], met: Met },
-    Agreeing { channel: Channel, agreement: Agreement, met: Option<Met> },
+    AwaitingReveal {
+        channel: Channel,
+        commitment: [u8; 32],
+        met: Met,
+    },
+    Agreeing {
+        channel: Channel,
+        agreement: Agreement,
+        met: Option<Met>,
+    },
     Ended,
 }
 
@@ -164,16 +172,32 @@ impl Pairing {
                 self.expire(now)?;
                 Ok(State::AwaitingCall)
             }
-            (State::AwaitingReveal { channel, commitment, met }, PairingInput::Frame(frame, _)) => {
-                self.compare(channel, commitment, met, &frame)
-            }
+            (
+                State::AwaitingReveal {
+                    channel,
+                    commitment,
+                    met,
+                },
+                PairingInput::Frame(frame, _),
+            ) => self.compare(channel, commitment, met, &frame),
             (State::AwaitingReveal { .. }, PairingInput::Left) => Err(PairingFailed::Gone),
             (State::AwaitingReveal { .. }, PairingInput::Reject) => {
                 Err(PairingFailed::RejectedHere)
             }
-            (State::AwaitingReveal { channel, commitment, met }, PairingInput::Tick) => {
+            (
+                State::AwaitingReveal {
+                    channel,
+                    commitment,
+                    met,
+                },
+                PairingInput::Tick,
+            ) => {
                 self.expire(now)?;
-                Ok(State::AwaitingReveal { channel, commitment, met })
+                Ok(State::AwaitingReveal {
+                    channel,
+                    commitment,
+                    met,
+                })
             }
             (State::AwaitingCall | State::AwaitingReveal { .. }, _) => Err(PairingFailed::Confused),
             (State::Agreeing { met: Some(_), .. }, PairingInput::Tick)
@@ -181,7 +205,14 @@ impl Pairing {
             {
                 Err(PairingFailed::Expired)
             }
-            (State::Agreeing { mut channel, agreement, met }, input) => {
+            (
+                State::Agreeing {
+                    mut channel,
+                    agreement,
+                    met,
+                },
+                input,
+            ) => {
                 let event = match event(&mut channel, input) {
                     Ok(event) => event,
                     // What is being stored stays; the phone is as good as gone.
@@ -189,16 +220,22 @@ impl Pairing {
                     Err(failed) => return Err(failed),
                 };
                 let Some(event) = event else {
-                    return Ok(State::Agreeing { channel, agreement, met });
+                    return Ok(State::Agreeing {
+                        channel,
+                        agreement,
+                        met,
+                    });
                 };
                 if event == Event::YesHere && met.is_some() {
                     self.expire(now)?;
                 }
                 self.gone |= event == Event::Left;
                 match self.agree(channel, agreement, met, event, now)? {
-                    State::Agreeing { channel, agreement, met }
-                        if self.gone && event == Event::StoredHere =>
-                    {
+                    State::Agreeing {
+                        channel,
+                        agreement,
+                        met,
+                    } if self.gone && event == Event::StoredHere => {
                         self.agree(channel, agreement, met, Event::Left, now)
                     }
                     state => Ok(state),
@@ -209,11 +246,16 @@ impl Pairing {
     }
 
     fn expire(&self, now: Now) -> Result<(), PairingFailed> {
-        self.offer.check(now.wall).map_err(|_| PairingFailed::Expired)
+        self.offer
+            .check(now.wall)
+            .map_err(|_| PairingFailed::Expired)
     }
 
     fn answer(&mut self, frame: &[u8], entropy: Entropy) -> Result<State, PairingFailed> {
-        let place = Place { purpose: Purpose::Pairing, mailbox: self.offer.mailbox };
+        let place = Place {
+            purpose: Purpose::Pairing,
+            mailbox: self.offer.mailbox,
+        };
         let own = self.own.as_ref().ok_or(PairingFailed::Confused)?;
         let received = Responder::receive(own, &self.offer.secret, &place, entropy, frame);
         let Ok((responder, peer, payload)) = received else {
@@ -222,8 +264,9 @@ impl Pairing {
         };
         // From here on the offer is used up, whatever comes.
         let own = self.own.take().ok_or(PairingFailed::Confused)?;
-        let (channel, met, message) =
-            responder.answer(&self.hello.to_bytes()).map_err(|_| PairingFailed::NotProven)?;
+        let (channel, met, message) = responder
+            .answer(&self.hello.to_bytes())
+            .map_err(|_| PairingFailed::NotProven)?;
         self.outputs.push_back(PairingOutput::Send(message));
         let hello = Hello::from_bytes(&payload).map_err(|_| PairingFailed::Version)?;
         if hello.version != VERSION {
@@ -231,8 +274,18 @@ impl Pairing {
         }
         let commitment = hello.commitment.ok_or(PairingFailed::Confused)?;
         let (name, kind) = (Untrusted::new(&hello.name), Untrusted::new(&hello.kind));
-        let met = Met { own, peer, hash: met.hash, name, kind };
-        Ok(State::AwaitingReveal { channel, commitment: *commitment, met })
+        let met = Met {
+            own,
+            peer,
+            hash: met.hash,
+            name,
+            kind,
+        };
+        Ok(State::AwaitingReveal {
+            channel,
+            commitment: *commitment,
+            met,
+        })
     }
 
     fn compare(
@@ -253,7 +306,11 @@ impl Pairing {
             name: met.name.clone(),
             kind: met.kind.clone(),
         });
-        Ok(State::Agreeing { channel, agreement: Agreement::new(), met: Some(met) })
+        Ok(State::Agreeing {
+            channel,
+            agreement: Agreement::new(),
+            met: Some(met),
+        })
     }
 
     fn agree(
@@ -268,24 +325,37 @@ impl Pairing {
         if let Some(step) = turn.say
             && !self.gone
         {
-            let frame = channel.seal(&step.to_bytes()).map_err(|_| PairingFailed::Confused)?;
+            let frame = channel
+                .seal(&step.to_bytes())
+                .map_err(|_| PairingFailed::Confused)?;
             self.outputs.push_back(PairingOutput::Send(frame));
         }
         match turn.then {
             Then::Wait => {}
             Then::Store => {
                 let record = self.record(met.take().ok_or(PairingFailed::Confused)?, now);
-                self.outputs.push_back(PairingOutput::Store(Box::new(record)));
+                self.outputs
+                    .push_back(PairingOutput::Store(Box::new(record)));
             }
             Then::Done => self.outputs.push_back(PairingOutput::Done),
             Then::DoneHere => self.outputs.push_back(PairingOutput::DoneHere),
             Then::Failed(failed) => return Err(failed),
         }
-        Ok(State::Agreeing { channel, agreement, met })
+        Ok(State::Agreeing {
+            channel,
+            agreement,
+            met,
+        })
     }
 
     fn record(&self, met: Met, now: Now) -> PhoneRecord {
-        let Met { own, peer, hash, name, kind } = met;
+        let Met {
+            own,
+            peer,
+            hash,
+            name,
+            kind,
+        } = met;
         let long_lived = after_pairing(&self.offer.secret, &hash);
         PhoneRecord {
             name,
@@ -294,7 +364,12 @@ impl Pairing {
             paired: now.wall,
             seen: now.wall,
             identities: Vec::new(),
-            bond: Bond { own, peer, psk: long_lived.psk, mailbox: long_lived.mailbox },
+            bond: Bond {
+                own,
+                peer,
+                psk: long_lived.psk,
+                mailbox: long_lived.mailbox,
+            },
         }
     }
 }

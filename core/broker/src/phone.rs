@@ -184,7 +184,10 @@ pub(crate) struct Spoilt;
 
 impl Phone {
     pub(crate) const fn new(record: PhoneRecord) -> Self {
-        Self { record, state: State::Away }
+        Self {
+            record,
+            state: State::Away,
+        }
     }
 
     pub(crate) fn met(&mut self) {
@@ -248,6 +251,9 @@ impl Phone {
     }
 
     pub(crate) fn offers(&self, key: &PublicKey) -> bool {
-        self.record.identities.iter().any(|(own, _)| own.same_key(key))
+        self.record
+            .identities
+            .iter()
+            .any(|(own, _)| own.same_key(key))
     }
 }
