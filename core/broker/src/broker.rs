@@ -11,7 +11,6 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::vec::Vec;
 use vmux_link::{Entropy, LinkId};
-use vmux_proto::key::PublicKey;
 use vmux_proto::limits::MAX_SINCE_CONNECT_MS;
 use vmux_proto::message::{Hello, RequestId, ToAgent, ToSigner};
 use vmux_proto::signature::{VerifiedSignature, Verifier};
