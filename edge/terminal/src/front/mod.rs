@@ -2,6 +2,8 @@
 
 pub(crate) mod decide;
 pub(crate) mod prompt_json;
+#[cfg(test)]
+pub(crate) mod sample;
 pub(crate) mod screen;
 pub(crate) mod words;
 

@@ -107,9 +107,9 @@ fn short(host: &Host) -> String {
 pub(crate) fn outcome(why: Withdrawn) -> String {
     match why {
         Withdrawn::Signed => "signed".to_owned(),
-        Withdrawn::Refused(refusal) => format!("refused: {}", refusal.reason()),
-        Withdrawn::Cancelled => "gone: the client went away".to_owned(),
-        Withdrawn::Disconnected => "gone: the connection broke".to_owned(),
+        Withdrawn::Refused(refusal) => format!("refused ({})", refusal.name()),
+        Withdrawn::Cancelled => "gone (the client went away)".to_owned(),
+        Withdrawn::Disconnected => "gone (the connection broke)".to_owned(),
     }
 }
 

@@ -120,17 +120,15 @@ impl Model {
                     Withdrawn::Refused(_) => Ending::Bad,
                     Withdrawn::Cancelled | Withdrawn::Disconnected => Ending::Neither,
                 };
-                let (summary, name) = (summary(prompt), &prompt.workstation);
-                self.remember(
-                    ending,
-                    format!("{summary}, asked by {name}: {}", outcome(why)),
-                );
+                let (outcome, summary) = (outcome(why), summary(prompt));
+                let name = &prompt.workstation;
+                self.remember(ending, format!("{outcome}: {summary}, asked by {name}"));
             }
             News::Refused(name, refusal) => {
-                let reason = refusal.reason();
+                let outcome = format!("refused ({})", refusal.name());
                 self.remember(
                     Ending::Bad,
-                    format!("{name} was refused without asking: {reason}"),
+                    format!("{outcome}: a request of {name}, unasked"),
                 );
             }
         }

@@ -1,0 +1,387 @@
+use super::*;
+use crate::front::Act;
+use crate::front::screen::keys::{After, Mode};
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use vmux_proto::message::{Number, RequestId};
+use vmux_signer::{Decision, PinName, Withdrawn};
+
+struct Person {
+    screen: Screen,
+    model: Model,
+    size: Size,
+    now: u64,
+}
+
+impl Person {
+    fn facing(prompts: &[Prompt]) -> Self {
+        let (screen, model) = world(prompts);
+        Self {
+            screen,
+            model,
+            size: USUAL,
+            now: NOW,
+        }
+    }
+
+    fn before(prompt: &Prompt) -> Self {
+        Self::facing(std::slice::from_ref(prompt))
+    }
+
+    fn press(&mut self, code: KeyCode) -> Option<Act> {
+        self.press_with(code, KeyModifiers::NONE)
+    }
+
+    fn press_with(&mut self, code: KeyCode, modifiers: KeyModifiers) -> Option<Act> {
+        self.screen.key(
+            KeyEvent::new(code, modifiers),
+            &self.model,
+            self.size,
+            self.now,
+        )
+    }
+
+    /// Presses several; only the last may do something.
+    fn type_in(&mut self, keys: &str) -> Option<Act> {
+        let mut act = None;
+        for key in keys.chars() {
+            assert_eq!(act, None);
+            act = self.press(match key {
+                '\n' => KeyCode::Enter,
+                '\t' => KeyCode::Tab,
+                '\u{8}' => KeyCode::Backspace,
+                '\u{1b}' => KeyCode::Esc,
+                other => KeyCode::Char(other),
+            });
+        }
+        act
+    }
+
+    fn withdrawn(&mut self, prompt: &Prompt) {
+        self.model
+            .take(News::Withdrawn(prompt, Withdrawn::Cancelled));
+        self.screen.follow(&self.model, self.now);
+    }
+
+    fn sees(&self) -> String {
+        text(&drawn(&self.screen, &self.model, self.size, Theme::Colours))
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "compared with what a key does")]
+fn deny(prompt: &Prompt) -> Option<Act> {
+    Some(Act::Decide(prompt.request, Decision::Deny))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "compared with what a key does")]
+fn approve(prompt: &Prompt, number: Option<&str>, name: Option<&str>) -> Option<Act> {
+    let number = number.and_then(Number::parse);
+    let name = name.map(|name| PinName::parse(name).unwrap());
+    Some(Act::Decide(
+        prompt.request,
+        Decision::Approve { number, name },
+    ))
+}
+
+#[test]
+fn one_key_approves_a_known_host_and_one_denies() {
+    let prompt = sample::pinned();
+    assert_eq!(
+        Person::before(&prompt).type_in("a"),
+        approve(&prompt, None, None)
+    );
+    assert_eq!(Person::before(&prompt).type_in("d"), deny(&prompt));
+    for key in "AyYnxD \n\u{1b}\u{8}1".chars() {
+        assert_eq!(
+            Person::before(&prompt).type_in(&key.to_string()),
+            None,
+            "{key:?}"
+        );
+    }
+    for modifier in [
+        KeyModifiers::ALT,
+        KeyModifiers::CONTROL,
+        KeyModifiers::SUPER,
+    ] {
+        let mut person = Person::before(&prompt);
+        assert_eq!(person.press_with(KeyCode::Char('a'), modifier), None);
+    }
+}
+
+#[test]
+fn where_a_number_is_needed_only_two_digits_and_enter_approve() {
+    for prompt in [
+        sample::new(),
+        sample::claimed(),
+        sample::unknown(),
+        sample::forwarded(),
+    ] {
+        let name = (prompt.host == sample::new().host).then_some("web-1.example");
+        let mut person = Person::before(&prompt);
+        for not_yet in ["a", "\n", "4", "\n", "x", "2", "3", "a"] {
+            assert_eq!(person.type_in(not_yet), None, "{not_yet:?}");
+        }
+        assert_eq!(person.screen.mode, Mode::Number("42".to_owned()));
+        assert_eq!(person.type_in("\n"), approve(&prompt, Some("42"), name));
+    }
+}
+
+#[test]
+fn digits_can_be_taken_back_and_what_is_no_number_is_not_sent() {
+    let prompt = sample::unknown();
+    let mut person = Person::before(&prompt);
+    assert_eq!(
+        person.type_in("a41\u{8}2\n"),
+        approve(&prompt, Some("42"), None)
+    );
+
+    let mut person = Person::before(&prompt);
+    assert_eq!(person.type_in("a07\n"), None);
+    assert!(person.sees().contains("from 10 to 99"), "{}", person.sees());
+    assert_eq!(person.type_in("42\n"), approve(&prompt, Some("42"), None));
+
+    let mut person = Person::before(&prompt);
+    assert_eq!(person.type_in("a4\u{1b}d"), deny(&prompt));
+}
+
+#[test]
+fn a_wrong_number_goes_to_the_trusted_part_which_refuses_it() {
+    // The screen does not know the right one, so nobody can try numbers here.
+    let prompt = sample::new();
+    let mut person = Person::before(&prompt);
+    assert_eq!(
+        person.type_in("a43\n"),
+        approve(&prompt, Some("43"), Some("web-1.example"))
+    );
+    assert_eq!(person.type_in("a42\n"), None, "one try");
+}
+
+#[test]
+fn a_changed_host_can_be_denied_and_nothing_else() {
+    let prompt = sample::changed();
+    let mut person = Person::before(&prompt);
+    assert_eq!(person.type_in("a42\n"), None);
+    assert_eq!(person.screen.mode, Mode::Looking);
+    assert!(
+        person
+            .sees()
+            .contains("vmux-signer pins forget web-1.example"),
+        "{}",
+        person.sees()
+    );
+    person.type_in("a");
+    assert!(
+        person
+            .sees()
+            .contains("A changed host key cannot be approved."),
+        "{}",
+        person.sees()
+    );
+    assert_eq!(person.type_in("d"), deny(&prompt));
+}
+
+#[test]
+fn keys_pressed_before_the_request_could_be_seen_do_nothing() {
+    for keys in ["a", "d", "q", "n"] {
+        let prompt = sample::pinned();
+        let mut person = Person::before(&prompt);
+        person.now = NOW - 1;
+        assert_eq!(person.type_in(keys), None, "{keys}");
+        assert_eq!(person.screen.mode, Mode::Looking);
+    }
+    let mut person = Person::before(&sample::pinned());
+    person.now = NOW;
+    assert_eq!(person.type_in("a"), approve(&sample::pinned(), None, None));
+}
+
+#[test]
+fn a_key_held_down_since_before_never_counts() {
+    let prompt = sample::pinned();
+    let mut person = Person::before(&prompt);
+    person.now = NOW - GUARD_MS;
+    for _ in 0..100 {
+        person.now += 30;
+        assert_eq!(person.type_in("a"), None);
+    }
+    person.now += GUARD_MS;
+    assert_eq!(person.type_in("a"), approve(&prompt, None, None));
+}
+
+#[test]
+fn a_request_that_takes_the_screen_gets_none_of_the_keys_meant_for_another() {
+    let (first, second) = (sample::new(), sample::again(&sample::new(), 2));
+    let mut person = Person::facing(&[first.clone(), second.clone()]);
+    assert_eq!(person.type_in("a4"), None);
+    person.withdrawn(&first);
+    assert_eq!(person.type_in("2\n"), None);
+    assert_eq!(person.screen.mode, Mode::Looking);
+    person.now += GUARD_MS;
+    assert_eq!(person.type_in("\n"), None);
+    assert_eq!(
+        person.type_in("a42\n"),
+        approve(&second, Some("42"), Some("web-1.example"))
+    );
+}
+
+#[test]
+fn a_request_that_joins_the_queue_does_not_take_the_screen() {
+    let (first, second) = (sample::new(), sample::again(&sample::pinned(), 2));
+    let mut person = Person::before(&first);
+    person.type_in("a4");
+    person.model.take(News::Asked(&second));
+    person.screen.follow(&person.model, person.now);
+    assert_eq!(
+        person.type_in("2\n"),
+        approve(&first, Some("42"), Some("web-1.example"))
+    );
+}
+
+#[test]
+fn tab_goes_round_and_the_request_shown_is_the_one_decided() {
+    let prompts: Vec<_> = (1..=3)
+        .map(|id| sample::again(&sample::pinned(), id))
+        .collect();
+    let mut person = Person::facing(&prompts);
+    let shown = |person: &Person| person.screen.shown(&person.model).unwrap().request;
+    for expected in [2, 3, 1, 2] {
+        assert_eq!(person.type_in("\t"), None);
+        assert_eq!(shown(&person), RequestId([expected; 16]));
+        assert_eq!(person.type_in("a"), None, "just appeared");
+        person.now += GUARD_MS;
+    }
+    assert_eq!(person.press(KeyCode::BackTab), None);
+    person.now += GUARD_MS;
+    assert_eq!(person.type_in("d"), deny(&prompts[0]));
+}
+
+#[test]
+fn a_decision_is_sent_once() {
+    let mut person = Person::before(&sample::pinned());
+    assert!(person.type_in("a").is_some());
+    assert_eq!(person.type_in("adan\n"), None);
+}
+
+#[test]
+fn a_new_host_gets_the_reported_name_or_the_one_typed() {
+    let prompt = sample::new();
+    let mut person = Person::before(&prompt);
+    let erase = "\u{8}".repeat("web-1.example".len());
+    assert_eq!(
+        person.type_in(&format!("n{erase}db\na42\n")),
+        approve(&prompt, Some("42"), Some("db"))
+    );
+
+    // From the field for the number, and back to it.
+    let mut person = Person::before(&prompt);
+    assert_eq!(
+        person.type_in("an-2\n42\n"),
+        approve(&prompt, Some("42"), Some("web-1.example-2"))
+    );
+
+    // Left without keeping it.
+    let mut person = Person::before(&prompt);
+    let expected = approve(&prompt, Some("42"), Some("web-1.example"));
+    assert_eq!(person.type_in("nxyz\u{1b}a42\n"), expected);
+}
+
+#[test]
+fn a_name_that_cannot_be_one_is_not_kept() {
+    let prompt = sample::new();
+    let mut person = Person::before(&prompt);
+    assert_eq!(person.type_in("n two\n"), None);
+    assert!(matches!(person.screen.mode, Mode::Name(..)));
+    assert!(person.sees().contains("no spaces"), "{}", person.sees());
+    person.press(KeyCode::Char('\u{202e}'));
+    assert_eq!(
+        person.screen.mode,
+        Mode::Name("web-1.example two".to_owned(), After::Looking)
+    );
+
+    // A reported name that cannot be a pin's is not taken over.
+    let mut prompt = prompt;
+    prompt.reported.host = Some("two words\u{202e}".to_owned());
+    let mut person = Person::before(&prompt);
+    assert_eq!(person.type_in("a42\n"), approve(&prompt, Some("42"), None));
+}
+
+#[test]
+fn only_new_hosts_get_names() {
+    for prompt in [
+        sample::pinned(),
+        sample::changed(),
+        sample::unknown(),
+        sample::git(),
+    ] {
+        let mut person = Person::before(&prompt);
+        person.type_in("n");
+        assert_eq!(person.screen.mode, Mode::Looking);
+    }
+}
+
+#[test]
+fn pasted_text_decides_nothing_and_can_be_a_name() {
+    let prompt = sample::new();
+    let mut person = Person::before(&prompt);
+    person.screen.paste("a42\n", person.now);
+    assert_eq!(person.screen.mode, Mode::Looking);
+    person.type_in("a");
+    person.screen.paste("42\n", person.now);
+    assert_eq!(person.screen.mode, Mode::Number(String::new()));
+    person.type_in("n");
+    person.screen.paste("\n-b\u{202e}\n", person.now);
+    let named = Mode::Name("web-1.example-b".to_owned(), After::Number);
+    assert_eq!(person.screen.mode, named);
+}
+
+#[test]
+fn in_a_window_too_small_to_see_everything_nothing_is_approved() {
+    let prompt = sample::pinned();
+    for size in [Size::new(59, 15), Size::new(60, 14)] {
+        let mut person = Person::before(&prompt);
+        person.size = size;
+        assert_eq!(person.type_in("a"), None);
+        assert_eq!(person.type_in("d"), deny(&prompt));
+    }
+    let mut person = Person::before(&prompt);
+    person.size = SMALL;
+    assert_eq!(person.type_in("a"), approve(&prompt, None, None));
+}
+
+#[test]
+fn the_signer_is_left_with_q_or_control_c_but_not_from_within_a_field() {
+    assert_eq!(Person::facing(&[]).type_in("q"), Some(Act::Quit));
+    assert_eq!(
+        Person::before(&sample::pinned()).type_in("q"),
+        Some(Act::Quit)
+    );
+    let mut person = Person::before(&sample::new());
+    assert_eq!(person.type_in("anq"), None);
+    person.now = 0;
+    let control_c = person.press_with(KeyCode::Char('c'), KeyModifiers::CONTROL);
+    assert_eq!(control_c, Some(Act::Quit));
+}
+
+#[test]
+fn what_is_typed_is_seen() {
+    let mut person = Person::before(&sample::new());
+    person.type_in("a4");
+    assert!(
+        person
+            .sees()
+            .contains("Number: 4_  the number that laptop shows"),
+        "{}",
+        person.sees()
+    );
+    assert!(
+        !person.sees().contains("Enter approve"),
+        "{}",
+        person.sees()
+    );
+    person.type_in("2");
+    assert!(person.sees().contains("Enter approve"), "{}", person.sees());
+    person.type_in("n2");
+    assert!(
+        person.sees().contains("Name of this host: web-1.example2_"),
+        "{}",
+        person.sees()
+    );
+}
