@@ -99,3 +99,152 @@ fn reported(reported: &Reported) -> Value {
 
 /// Grows when a field changes its meaning or goes; new fields come without.
 const VERSION: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::front::sample;
+    use vmux_proto::untrusted::is_visible;
+
+    const NOW: u64 = sample::DEADLINE - 42_000;
+
+    /// The fields of an object, sorted.
+    fn fields(value: &Value) -> Vec<&str> {
+        let mut fields: Vec<_> = value
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        fields.sort_unstable();
+        fields
+    }
+
+    #[test]
+    fn version_1_has_these_fields() {
+        let json = prompt_json(&sample::forwarded(), NOW);
+        assert_eq!(
+            fields(&json),
+            [
+                "blocked",
+                "hash",
+                "hops",
+                "host",
+                "identity",
+                "kind",
+                "level",
+                "namespace",
+                "number",
+                "pin_name",
+                "reported",
+                "request",
+                "standing",
+                "time_left_ms",
+                "user",
+                "version",
+                "workstation",
+            ]
+        );
+        assert_eq!(
+            fields(&json["host"]),
+            ["algorithm", "fingerprint", "pin", "standing"]
+        );
+        let pin = ["fingerprint", "first_seen", "last_used", "name", "uses"];
+        assert_eq!(fields(&json["hops"][0]["pin"]), pin);
+        let reported = [
+            "directory",
+            "host",
+            "known_hosts",
+            "processes",
+            "terminal",
+            "user",
+        ];
+        assert_eq!(fields(&json["reported"]), reported);
+        assert_eq!(
+            fields(&json["reported"]["processes"][0]),
+            ["command", "pid", "program"]
+        );
+    }
+
+    #[test]
+    fn a_login_to_a_new_host_says_what_is_needed_to_decide() {
+        let json = prompt_json(&sample::new(), NOW);
+        assert_eq!(json["kind"], "login");
+        assert_eq!(json["user"], "deploy");
+        assert_eq!(
+            (&json["level"], &json["standing"]),
+            (&json!("direct"), &json!("new"))
+        );
+        assert_eq!(json["number"], 42);
+        assert_eq!(json["blocked"], false);
+        assert_eq!(json["pin_name"], "web-1.example");
+        assert_eq!(json["time_left_ms"], 42_000);
+        assert_eq!(json["request"], "a1".repeat(16));
+        assert_eq!(
+            json["workstation"],
+            json!({ "id": "0123456789abcdef", "name": "laptop" })
+        );
+    }
+
+    #[test]
+    fn each_standing_has_its_name() {
+        for (prompt, standing, blocked) in [
+            (sample::pinned(), "pinned", false),
+            (sample::new(), "new", false),
+            (sample::changed(), "changed", true),
+            (sample::claimed(), "unverified", false),
+            (sample::unknown(), "unverified", false),
+            (sample::git(), "none", false),
+        ] {
+            let json = prompt_json(&prompt, NOW);
+            assert_eq!(
+                (&json["standing"], &json["blocked"]),
+                (&json!(standing), &json!(blocked))
+            );
+        }
+        let json = prompt_json(&sample::pinned(), NOW);
+        assert_eq!(
+            (&json["number"], &json["pin_name"]),
+            (&Value::Null, &Value::Null)
+        );
+        assert_eq!(json["host"]["pin"]["uses"], 12);
+    }
+
+    #[test]
+    fn a_program_can_show_every_text_as_it_is() {
+        fn check(value: &Value) {
+            match value {
+                Value::String(text) => assert!(text.chars().all(is_visible), "{text}"),
+                Value::Array(values) => values.iter().for_each(check),
+                Value::Object(values) => values.values().for_each(check),
+                Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            }
+        }
+        check(&prompt_json(&sample::hostile(), NOW));
+    }
+
+    #[test]
+    fn the_example_in_the_specification_is_one() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../docs/spec/decide-with.md"
+        );
+        let text = std::fs::read_to_string(path).unwrap();
+        let example = text
+            .split("```json\n")
+            .nth(1)
+            .unwrap()
+            .split("```")
+            .next()
+            .unwrap();
+        let example: Value = serde_json::from_str(example).unwrap();
+        let forwarded = prompt_json(&sample::forwarded(), NOW);
+        assert_eq!(example, forwarded, "should be {forwarded:#}");
+        for field in fields(&forwarded) {
+            assert!(
+                text.contains(&format!("| `{field}` |")),
+                "{field} is not explained"
+            );
+        }
+    }
+}
