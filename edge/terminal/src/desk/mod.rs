@@ -230,3 +230,6 @@ fn hold<'a>(store: &Store, held: &'a mut Option<Opened>) -> Result<&'a Opened, S
         None => Ok(held.insert(store.open()?)),
     }
 }
+
+#[cfg(test)]
+mod tests;
