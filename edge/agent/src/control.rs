@@ -88,7 +88,32 @@ pub enum Reply {
         reason: String,
         /// The next step.
         hint: String,
+        /// Whether somebody said no.
+        #[serde(default)]
+        fault: Fault,
     },
+}
+
+impl Reply {
+    /// Something went wrong.
+    pub fn failed(reason: impl std::fmt::Display, hint: impl Into<String>) -> Self {
+        Self::Failed {
+            reason: reason.to_string(),
+            hint: hint.into(),
+            fault: Fault::Failure,
+        }
+    }
+}
+
+/// Why something is not done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// It went wrong.
+    #[default]
+    Failure,
+    /// A person said no.
+    Refusal,
 }
 
 /// A phone as it introduces itself.

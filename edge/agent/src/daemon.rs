@@ -381,10 +381,7 @@ impl Office {
 }
 
 fn failed(reason: impl std::fmt::Display, hint: &str) -> Reply {
-    Reply::Failed {
-        reason: reason.to_string(),
-        hint: hint.to_owned(),
-    }
+    Reply::failed(reason, hint)
 }
 
 /// A client needs a file each; the system's default of 1,024 is soon used up.

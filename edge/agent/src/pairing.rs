@@ -10,7 +10,7 @@ use vmux_host::{clock, entropy};
 use vmux_proto::mailbox::{MailboxId, Seat, Side};
 use vmux_proto::message::Hello;
 
-use crate::control::{Named, Reply, Request, Sameness, Wire, WireBroken};
+use crate::control::{Fault, Named, Reply, Request, Sameness, Wire, WireBroken};
 use crate::hub::Hub;
 
 /// Offers a pairing on `relay` and sees it through; tells the command line what happens.
@@ -34,7 +34,7 @@ pub(crate) async fn offer(
         }
         Err(reason) => {
             let hint = "see `vmux-agent status` and the configuration's [relay]".to_owned();
-            wire.send(&Reply::Failed { reason, hint }).await
+            wire.send(&Reply::failed(reason, hint)).await
         }
     }
 }
@@ -83,7 +83,7 @@ impl Host<'_> {
             Ok(link) => link,
             Err(rejected) => {
                 let (reason, hint) = (rejected.to_string(), rejected.hint().to_owned());
-                return self.wire.send(&Reply::Failed { reason, hint }).await;
+                return self.wire.send(&Reply::failed(reason, hint)).await;
             }
         };
         let (handle, mut events, occupant) = occupy(address, seat, Trust::web());
@@ -187,10 +187,10 @@ impl Host<'_> {
                 self.pairing.handle(PairingInput::Stored, clock::now());
                 Ok(())
             }
-            Err(not_done) => Err(Reply::Failed {
-                reason: not_done.to_string(),
-                hint: "see the agent's log; the phone's side must unpair".to_owned(),
-            }),
+            Err(not_done) => Err(Reply::failed(
+                not_done,
+                "see the agent's log; the phone's side must unpair",
+            )),
         }
     }
 
@@ -207,9 +207,18 @@ impl Host<'_> {
 }
 
 fn failure(failed: PairingFailed) -> Reply {
+    let fault = match failed {
+        PairingFailed::RejectedHere | PairingFailed::RejectedThere => Fault::Refusal,
+        PairingFailed::Expired
+        | PairingFailed::NotProven
+        | PairingFailed::Version
+        | PairingFailed::Gone
+        | PairingFailed::Confused => Fault::Failure,
+    };
     Reply::Failed {
         reason: failed.to_string(),
         hint: failed.hint().to_owned(),
+        fault,
     }
 }
 

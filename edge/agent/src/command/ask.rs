@@ -5,7 +5,7 @@ use tokio::net::UnixStream;
 use vmux_host::paths;
 
 use super::{Failure, status};
-use crate::control::{Reply, Report, Request, Wire, WireBroken};
+use crate::control::{Fault, Reply, Report, Request, Wire, WireBroken};
 
 /// Connects and makes one request.
 pub(super) async fn ask(state_dir: &Path, request: &Request) -> Result<Wire, Failure> {
@@ -31,7 +31,14 @@ pub(super) async fn ask(state_dir: &Path, request: &Request) -> Result<Wire, Fai
 /// The next reply; a failure becomes one.
 pub(super) async fn reply(wire: &mut Wire) -> Result<Reply, Failure> {
     match wire.receive().await.map_err(broken)? {
-        Reply::Failed { reason, hint } => Err(Failure::new(reason, hint)),
+        Reply::Failed {
+            reason,
+            hint,
+            fault,
+        } => Err(Failure::new(reason, hint).with_status(match fault {
+            Fault::Failure => status::FAILED,
+            Fault::Refusal => status::REFUSED,
+        })),
         reply @ (Reply::Status(_)
         | Reply::Told { .. }
         | Reply::Offer { .. }
