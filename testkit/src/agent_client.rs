@@ -5,6 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 /// A connection to an agent socket.
 #[derive(Debug)]
 pub struct AgentClient {
@@ -29,6 +31,20 @@ impl AgentClient {
     #[track_caller]
     pub fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).expect("the agent reads");
+    }
+
+    /// Sends these bytes again and again until the agent takes no more for a while.
+    #[track_caller]
+    pub fn send_until_full(&mut self, bytes: &[u8]) {
+        self.stream
+            .set_write_timeout(Some(FULL_AFTER))
+            .expect("a timeout");
+        for _ in 0..MOST_TIMES {
+            if self.stream.write_all(bytes).is_err() {
+                return;
+            }
+        }
+        panic!("the agent reads without end although nobody takes its replies");
     }
 
     /// Sends a message and waits for the reply.
@@ -77,3 +93,16 @@ pub fn string(bytes: &[u8]) -> Vec<u8> {
 }
 
 const LONGEST_REPLY: Duration = Duration::from_secs(20);
+const FULL_AFTER: Duration = Duration::from_millis(300);
+/// Far more than any buffer holds.
+const MOST_TIMES: usize = 10_000_000;
+
+/// Lets this process open as many files as the system allows.
+pub fn allow_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Nofile, raised).expect("more open files");
+}

@@ -15,6 +15,8 @@
 )]
 
 mod agent_client;
+mod agent_tap;
+mod link;
 mod pairing;
 mod phone;
 mod place;
@@ -23,15 +25,18 @@ mod process;
 mod programs;
 mod relay;
 mod server;
+pub mod state_file;
 mod tap;
 mod wait;
 mod workstation;
 mod world;
 
-pub use agent_client::{AgentClient, frame, string};
+pub use agent_client::{AgentClient, allow_many_files, frame, string};
+pub use agent_tap::{AgentTap, Signing};
+pub use link::{OfferLink, base64_bytes};
 pub use pairing::{PairedAs, Pairing, offer, pair};
 pub use phone::{Decide, KeyKind, Phone};
-pub use place::{Home, Logs, Place};
+pub use place::{Home, Logs, Place, make_dir};
 pub use port::Port;
 pub use process::{Finished, Running};
 pub use programs::{find, is_root, product, python};

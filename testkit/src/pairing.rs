@@ -1,9 +1,8 @@
 //! Pairing over the command lines of both programs, as a person's script does it.
 
-use std::process::Command;
-
 use serde_json::Value;
 
+use crate::link::OfferLink;
 use crate::phone::Phone;
 use crate::process::Running;
 use crate::workstation::Workstation;
@@ -11,6 +10,8 @@ use crate::workstation::Workstation;
 /// A pairing under way: both sides show their code.
 #[derive(Debug)]
 pub struct Pairing {
+    /// The link of the offer.
+    pub link: OfferLink,
     /// `vmux-agent pair`.
     pub agent: Running,
     /// `vmux-signer pair`.
@@ -28,6 +29,10 @@ pub struct PairedAs {
     pub phone: String,
     /// The agent's id on the phone.
     pub agent: String,
+    /// The link that was used.
+    pub link: OfferLink,
+    /// The code that both sides showed.
+    pub code: String,
 }
 
 /// Pairs them; the person says yes on both sides.
@@ -40,14 +45,8 @@ impl Pairing {
     /// Goes as far as the codes.
     #[track_caller]
     pub fn begin(workstation: &Workstation, phone: &Phone) -> Self {
-        let (agent, link) = offer(workstation);
-        Self::accept(agent, phone.command(&["pair", &link]), phone)
-    }
-
-    /// Takes an offer, and goes as far as the codes.
-    #[track_caller]
-    pub fn accept(mut agent: Running, mut command: Command, phone: &Phone) -> Self {
-        let mut signer = phone.home().start(&mut command);
+        let (mut agent, link) = offer(workstation);
+        let mut signer = phone.home().start(&mut phone.command(&["pair", &link]));
         let at_signer = signer.event("code");
         let at_agent = agent.event("code");
         assert_eq!(
@@ -55,6 +54,7 @@ impl Pairing {
             "both screens show the same code"
         );
         Self {
+            link: OfferLink::parse(&link),
             agent,
             signer,
             at_agent,
@@ -70,10 +70,12 @@ impl Pairing {
         let (agent, phone) = (self.signer.event("done"), self.agent.event("done"));
         self.agent.finish().ok();
         self.signer.finish().ok();
-        let id = |value: &Value| value.as_str().expect("an id").to_owned();
+        let id = |value: &Value| value.as_str().expect("a text").to_owned();
         PairedAs {
             phone: id(&phone["phone"]),
             agent: id(&agent["agent"]),
+            link: self.link,
+            code: id(&self.at_agent["code"]),
         }
     }
 }

@@ -227,7 +227,8 @@ fn id_of(user: &str, what: &str) -> u32 {
         .expect("the user exists")
 }
 
-pub(crate) fn make_dir(path: &Path, mode: u32) {
+/// Makes a directory with exactly this mode.
+pub fn make_dir(path: &Path, mode: u32) {
     fs::create_dir_all(path).expect("a directory of a test");
     fs::set_permissions(path, Permissions::from_mode(mode)).expect("a mode");
 }
