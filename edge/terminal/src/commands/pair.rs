@@ -1,7 +1,7 @@
 //! `vmux-signer pair`
 
 use core::time::Duration;
-use std::io::{self, BufRead as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::thread;
 
 use serde_json::json;
@@ -30,6 +30,9 @@ pub(super) fn pair(desktop: &Desktop<'_>, pair: Pair) -> Result<(), CommandFaile
     check_name(&name).map_err(|refused| CommandFailed::new(refused, "choose another --name"))?;
     let mut lines = Lines::default();
     let link = if pair.link == "-" {
+        if io::stdin().is_terminal() {
+            ask("Link: ")?;
+        }
         lines.next_blocking()
     } else {
         pair.link
@@ -116,12 +119,7 @@ impl Table<'_> {
                 event = events.recv() => self.heard(event)?,
                 line = lines.next(), if asking => self.answered(&line)?,
                 () = until(Some(self.deadline)) => self.late()?,
-                () = interrupted(&mut interrupt) => {
-                    self.pairing.handle(PairingInput::Reject, clock::now());
-                    self.say_last_words();
-                    return Err(CommandFailed::new("stopped: nothing is paired", AGAIN)
-                        .with_exit(Exit::Refused, "stopped"));
-                }
+                () = interrupted(&mut interrupt) => self.stopped()?,
             }
             if self.perform()? {
                 return Ok(());
@@ -176,6 +174,17 @@ impl Table<'_> {
         self.stage = Stage::Answered;
         self.pairing.handle(input, clock::now());
         Ok(())
+    }
+
+    /// The person stops waiting. What is on disk stays.
+    fn stopped(&mut self) -> Result<(), CommandFailed> {
+        if self.stage == Stage::Stored {
+            return self.late();
+        }
+        self.pairing.handle(PairingInput::Reject, clock::now());
+        self.say_last_words();
+        Err(CommandFailed::new("stopped: nothing is paired", AGAIN)
+            .with_exit(Exit::Refused, "stopped"))
     }
 
     /// Nothing came in time.
