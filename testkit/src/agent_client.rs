@@ -70,6 +70,12 @@ impl AgentClient {
         Ok(reply)
     }
 
+    /// Sends a message and waits for the reply, or says why there is none.
+    pub fn try_ask(&mut self, message: &[u8]) -> io::Result<Vec<u8>> {
+        self.stream.write_all(&frame(message))?;
+        self.try_reply()
+    }
+
     /// Checks that the agent hangs up without another word.
     #[track_caller]
     pub fn hung_up_on(mut self) {

@@ -140,6 +140,13 @@ impl Running {
         self.finish_within(LONGEST_COMMAND)
     }
 
+    /// Waits until it ends, with its standard input open.
+    #[track_caller]
+    pub fn ends_by_itself(&mut self) {
+        let what = format!("end of {}", self.what);
+        eventually(&what, LONGEST_COMMAND, || (!self.is_alive()).then_some(()));
+    }
+
     /// Waits until it ends, not longer than `limit`.
     #[track_caller]
     pub fn finish_within(mut self, limit: Duration) -> Finished {

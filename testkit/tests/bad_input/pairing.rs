@@ -175,8 +175,11 @@ fn i15_whoever_hangs_up_has_not_said_yes() {
     two.nothing_is_stored();
 
     // And one that is told to stop.
-    let Pairing { agent, signer, .. } = Pairing::begin(&two.workstation, &two.phone);
+    let Pairing {
+        agent, mut signer, ..
+    } = Pairing::begin(&two.workstation, &two.phone);
     signer.signal(rustix::process::Signal::INT);
+    signer.ends_by_itself();
     failed(signer.finish(), 4, &["nothing is paired"]);
     let ended = agent.finish();
     assert_ne!(ended.code, Some(0), "{ended}");

@@ -1,8 +1,12 @@
 //! Bytes that no client of good will sends, and clients that do nothing.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use vmux_testkit::{AgentClient, Decide, KeyKind, Place, Workstation, World, frame, string};
+use vmux_testkit::{
+    AgentClient, Decide, KeyKind, Place, Workstation, World, find, frame, is_root, string,
+};
 
 const FAILURE: u8 = 5;
 const SUCCESS: u8 = 6;
@@ -230,10 +234,37 @@ fn a_client_over_the_limit_is_closed_with_a_line_in_the_log() {
     assert_eq!(workstation.status()["locked"], false);
     three.pop();
     vmux_testkit::eventually("a free place", Duration::from_secs(5), || {
-        let mut client = AgentClient::connect(&workstation.socket());
-        client.send(&frame(&LIST));
-        client.try_reply().ok()
+        AgentClient::connect(&workstation.socket())
+            .try_ask(&LIST)
+            .ok()
     });
+}
+
+#[test]
+fn i18_a_client_of_another_user_is_hung_up_on() {
+    if !is_root() {
+        eprintln!("not run: only root can be another user");
+        return;
+    }
+    let world = World::new();
+    // As if the modes of directory and socket had failed.
+    let socket = world.workstation.socket();
+    let home = world.workstation.home().path();
+    for (path, mode) in [(home, 0o711), (&home.join(".ssh"), 0o711), (&socket, 0o666)] {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+    let stranger = world.place.home("stranger").belonging_to("nobody");
+    let mut command = stranger.command(find("ssh-add"));
+    let refused = stranger.run(command.env("SSH_AUTH_SOCK", &socket).arg("-L"));
+    assert!(
+        refused.code != Some(0) && refused.out.is_empty(),
+        "{refused}"
+    );
+    // The same socket serves its owner.
+    assert_eq!(
+        world.workstation.run("ssh-add", &["-L"]).ok().out.trim(),
+        world.key
+    );
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn a_phone_that_is_away_is_reported_within_a_second_and_keys_stay_listed() {
     assert_eq!(listed.out.trim(), world.key);
     assert!(listed.took < Duration::from_secs(1), "{listed}");
 
-    let git_like = world
+    let public = world
         .workstation
         .home()
         .write("phone.pub", format!("{}\n", world.key));
@@ -79,19 +79,23 @@ fn a_phone_that_is_away_is_reported_within_a_second_and_keys_stay_listed() {
         .write("document", "contents\n")
         .display()
         .to_string();
-    let arguments = [
-        "-Y",
-        "sign",
-        "-n",
-        "git",
-        "-f",
-        &git_like.display().to_string(),
-        &file,
-    ];
-    let refused = world.workstation.run("ssh-keygen", &arguments);
-    assert_ne!(refused.code, Some(0), "{refused}");
-    // A second for the phone, the rest for a busy machine.
-    assert!(refused.took < Duration::from_millis(1500), "{refused}");
+    let sign = || {
+        let arguments = [
+            "-Y",
+            "sign",
+            "-n",
+            "git",
+            "-f",
+            &public.display().to_string(),
+            &file,
+        ];
+        let refused = world.workstation.run("ssh-keygen", &arguments);
+        assert_ne!(refused.code, Some(0), "{refused}");
+        refused.took
+    };
+    // The fastest of three: a busy machine takes its time to start a program.
+    let took = [sign(), sign(), sign()].into_iter().min();
+    assert!(took < Some(Duration::from_millis(1100)), "{took:?}");
     let refused = world.workstation.ssh(&["web2", "true"]).exited(255);
     assert!(refused.err.contains("agent refused operation"), "{refused}");
     world.workstation.logs("reason=\"unreachable\"");
