@@ -60,6 +60,22 @@ fn i14_a_first_message_played_again_connects_nobody() {
 }
 
 #[test]
+fn a_first_message_played_again_buys_no_time() {
+    let mut world = World::offline();
+    let (message, _) = world.call(PIXEL, &hello("phone"));
+    let offered = world.offered(PIXEL);
+    world.say(PIXEL, &offered);
+    world.leave(PIXEL);
+    world.asked_while_away(7);
+    world.pass(500);
+    world.meet(PIXEL);
+    world.frame(PIXEL, message);
+    assert_eq!(world.tick(399), []);
+    let outs = world.tick(1);
+    assert!(outs.ends_with(&failed(7, Denial::Unreachable)), "{outs:?}");
+}
+
+#[test]
 fn i14_a_frame_played_again_ends_the_channel() {
     let mut world = World::new();
     let request = world.asked_of_pixel(7);
