@@ -3,6 +3,7 @@
 mod agents;
 mod init;
 mod key;
+mod lines;
 mod pair;
 mod pins;
 mod run;

@@ -1,8 +1,7 @@
 //! `vmux-signer pair`
 
 use core::time::Duration;
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
-use std::thread;
+use std::io::{self, IsTerminal as _, Write as _};
 
 use serde_json::json;
 use tokio::runtime::Builder;
@@ -17,6 +16,7 @@ use vmux_signer::{
     AgentRecord, Entropy, Offer, Pairing, PairingFailed, PairingInput, PairingOutput,
 };
 
+use super::lines::Lines;
 use super::{Desktop, hello};
 use crate::cli::Pair;
 use crate::config::check_name;
@@ -301,36 +301,6 @@ fn ask(question: &str) -> Result<(), CommandFailed> {
 async fn interrupted(interrupt: &mut Signal) {
     if interrupt.recv().await.is_none() {
         core::future::pending::<()>().await;
-    }
-}
-
-/// Lines of the standard input, read by a thread that nobody waits for at the end.
-#[derive(Default)]
-struct Lines(Option<mpsc::Receiver<String>>);
-
-impl Lines {
-    /// The next line; an empty one at the end.
-    async fn next(&mut self) -> String {
-        self.receiver().recv().await.unwrap_or_default()
-    }
-
-    fn next_blocking(&mut self) -> String {
-        self.receiver().blocking_recv().unwrap_or_default()
-    }
-
-    fn receiver(&mut self) -> &mut mpsc::Receiver<String> {
-        self.0.get_or_insert_with(|| {
-            let (tell, lines) = mpsc::channel(1);
-            drop(thread::spawn(move || {
-                let mut input = io::stdin().lock().lines();
-                while let Some(Ok(line)) = input.next() {
-                    if tell.blocking_send(line).is_err() {
-                        return;
-                    }
-                }
-            }));
-            lines
-        })
     }
 }
 
