@@ -125,7 +125,9 @@ fn something_happens(world: &mut World) {
             }
         }
         10..20 => {
-            Side::BOTH.iter().for_each(|side| world.sit(phone, *side));
+            for side in Side::BOTH {
+                world.sit(phone, side);
+            }
             if dice.percent(20) {
                 let World {
                     mailboxes, dice, ..
@@ -170,9 +172,9 @@ fn something_happens(world: &mut World) {
 /// An honest relay takes over, time goes by, nobody is left without an answer, and all works again.
 fn all_ends_well(world: &mut World, checked: &mut Checked) {
     for phone in 0..2 {
-        Side::BOTH
-            .iter()
-            .for_each(|side| world.break_connection(phone, *side));
+        for side in Side::BOTH {
+            world.break_connection(phone, side);
+        }
     }
     settle(world, checked);
     for _ in 0..3 {
