@@ -65,6 +65,25 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
 
 const CORE: [&str; 4] = ["vmux-broker", "vmux-link", "vmux-proto", "vmux-signer"];
 
+/// What the agent's program is built from, of ours.
+const AGENT: [&str; 6] = [
+    "core/proto",
+    "core/link",
+    "core/broker",
+    "edge/host",
+    "edge/relay",
+    "edge/agent",
+];
+
+/// The types that hold private keys in the libraries there are.
+const PRIVATE_KEYS: [&str; 5] = [
+    "SigningKey",
+    "SecretKey",
+    "PrivateKey",
+    "KeypairData",
+    "NonZeroScalar",
+];
+
 /// What a crate without clock, files, sockets and randomness cannot need.
 const WORLDLY: &[&str] = &[
     "async-std",
@@ -155,6 +174,41 @@ fn the_agent_does_reach_the_code_that_decrypts() {
 }
 
 #[test]
+fn i1_the_agent_has_no_type_that_could_hold_an_identitys_private_key() {
+    let closure = closure("vmux-agent");
+    let mut faults: Vec<_> = ["vmux-signer", "ssh-key"]
+        .iter()
+        .filter(|keeper| closure.contains(**keeper))
+        .map(|keeper| format!("vmux-agent is built from {keeper}"))
+        .collect();
+    for folder in AGENT {
+        let sources = files(&root().join(folder).join("src"), "rs");
+        for file in sources.into_iter().filter(|file| !is_of_tests(file)) {
+            let named = names_private_key(&read(&file));
+            faults.extend(named.map(|word| format!("{} names {word}", file.display())));
+        }
+    }
+    assert_none(&faults);
+}
+
+#[test]
+fn a_private_key_outside_of_tests_is_noticed() {
+    assert_eq!(
+        names_private_key("use p256::ecdsa::SigningKey;"),
+        Some("SigningKey")
+    );
+    assert_eq!(
+        names_private_key("fn f() {}\n#[cfg(test)]\nmod tests { SigningKey }"),
+        None
+    );
+    let signer = read(&root().join("edge/terminal/src/secret_key.rs"));
+    assert!(
+        names_private_key(&signer).is_some(),
+        "the signer does hold keys"
+    );
+}
+
+#[test]
 fn the_core_is_built_from_nothing_that_touches_the_world() {
     let mut faults = Vec::new();
     for name in CORE {
@@ -230,6 +284,17 @@ fn is_allowed(import: &Import, allowed: &[&str], in_tests: &[&str]) -> bool {
             Kind::Build => false,
             Kind::Test => allowed.contains(&name) || in_tests.contains(&name),
         }
+}
+
+/// A type for private keys that a file names outside of its tests, which stand at its end.
+fn names_private_key(source: &str) -> Option<&'static str> {
+    let code = source.split("#[cfg(test)]\nmod ").next().unwrap_or(source);
+    PRIVATE_KEYS.into_iter().find(|name| code.contains(name))
+}
+
+fn is_of_tests(file: &std::path::Path) -> bool {
+    file.components()
+        .any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs")
 }
 
 fn begins_without_std(lib: &str) -> bool {
