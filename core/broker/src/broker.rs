@@ -11,7 +11,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::vec::Vec;
 use vmux_link::{Entropy, LinkId};
-use vmux_proto::limits::MAX_SINCE_CONNECT_MS;
+use vmux_proto::limits::MAX_LOGIN_MS;
 use vmux_proto::message::{Hello, RequestId, ToAgent, ToSigner};
 use vmux_proto::signature::{VerifiedSignature, Verifier};
 use vmux_proto::{Now, Untrusted};
@@ -229,7 +229,7 @@ impl Broker {
             .iter()
             .find(|(key, _)| key.same_key(&ask.key));
         let (key, label) = held.ok_or(Denial::NoSuchIdentity)?.clone();
-        let oldest = asked.connected.saturating_add(MAX_SINCE_CONNECT_MS);
+        let oldest = asked.began.saturating_add(MAX_LOGIN_MS);
         let deadline = now.uptime.saturating_add(self.limits.wait_ms).min(oldest);
         if now.uptime >= deadline {
             return Err(Denial::TimedOut);

@@ -66,8 +66,9 @@ pub enum Input {
 pub struct Asked {
     /// Who asks.
     pub client: ClientId,
-    /// When it connected, in milliseconds of uptime.
-    pub connected: u64,
+    /// When its login began, in milliseconds of uptime: when it connected or last listed the
+    /// identities, whichever was later. A program may keep one connection for many logins.
+    pub began: u64,
     /// What it asks.
     pub ask: Ask,
     /// Fresh bytes: the id of a sign request, the salt of a lock.

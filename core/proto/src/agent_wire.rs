@@ -16,32 +16,41 @@ pub struct BadLength(pub u32);
 #[derive(Debug, Default)]
 pub struct Frames {
     buffer: Vec<u8>,
+    /// Where the next frame begins; what is before it was handed out.
+    start: usize,
 }
 
 impl Frames {
     /// Nothing read yet.
     pub const fn new() -> Self {
-        Self { buffer: Vec::new() }
+        Self {
+            buffer: Vec::new(),
+            start: 0,
+        }
     }
 
     /// Takes what was read.
     pub fn push(&mut self, bytes: &[u8]) {
+        // Once a read and not once a frame, so that many small frames stay cheap.
+        self.buffer.drain(..self.start);
+        self.start = 0;
         self.buffer.extend_from_slice(bytes);
     }
 
     /// Bytes waiting, whole frames or not.
     pub const fn len(&self) -> usize {
-        self.buffer.len()
+        self.buffer.len().saturating_sub(self.start)
     }
 
     /// Whether no bytes wait.
     pub const fn is_empty(&self) -> bool {
-        self.buffer.is_empty()
+        self.len() == 0
     }
 
     /// The next whole frame without its length, if it is there.
     pub fn next_frame(&mut self) -> Result<Option<Vec<u8>>, BadLength> {
-        let Some((head, rest)) = self.buffer.split_first_chunk::<4>() else {
+        let waiting = self.buffer.get(self.start..).unwrap_or_default();
+        let Some((head, rest)) = waiting.split_first_chunk::<4>() else {
             return Ok(None);
         };
         let announced = u32::from_be_bytes(*head);
@@ -52,7 +61,7 @@ impl Frames {
         let Some(frame) = rest.get(..length).map(<[u8]>::to_vec) else {
             return Ok(None);
         };
-        self.buffer.drain(..length.saturating_add(head.len()));
+        self.start = self.start.saturating_add(head.len()).saturating_add(length);
         Ok(Some(frame))
     }
 }

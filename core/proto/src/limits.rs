@@ -46,9 +46,9 @@ pub const MAX_PROCESSES: usize = 8;
 /// Longest wait for a person, in milliseconds; the default of the setting.
 pub const DEFAULT_WAIT_MS: u64 = 60_000;
 
-/// From the client's connection to our answer, in milliseconds. A server's LoginGraceTime of 120 s
+/// From the beginning of a login to our answer, in milliseconds. A server's LoginGraceTime of 120 s
 /// ends the login unnoticed, so we refuse before that.
-pub const MAX_SINCE_CONNECT_MS: u64 = 100_000;
+pub const MAX_LOGIN_MS: u64 = 100_000;
 
 /// Key blob of an identity, in bytes: RSA of 4,096 bits needs 535, and all identities of a signer
 /// must fit in one link message.

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use minicbor::bytes::ByteVec;
 use vmux_link::{Entropy, LinkId};
 use vmux_proto::Now;
-use vmux_proto::limits::MAX_SINCE_CONNECT_MS;
+use vmux_proto::limits::MAX_LOGIN_MS;
 use vmux_proto::message::{Hello, Number, Refusal, RequestId, SignRequest, ToAgent, ToSigner};
 use vmux_proto::signature::{VerifiedSignature, Verifier};
 
@@ -184,7 +184,7 @@ impl Signer {
         let Some(Line { record, .. }) = self.lines.get(&link) else {
             return;
         };
-        let wait = u64::from(request.wait_ms).min(MAX_SINCE_CONNECT_MS);
+        let wait = u64::from(request.wait_ms).min(MAX_LOGIN_MS);
         let deadline = now.uptime.saturating_add(wait);
         let origin = (link, &record.name);
         let prompt = asked.prompt(request, origin, &self.pins, number, deadline);

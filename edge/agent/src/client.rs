@@ -41,7 +41,8 @@ pub(crate) enum Notices {
 pub(crate) struct Client {
     desk: Desk,
     id: ClientId,
-    connected: u64,
+    /// When its login began, in milliseconds of uptime: every client lists the identities first.
+    began: u64,
     peer: Arc<Peer>,
     stream: UnixStream,
     conversation: Conversation,
@@ -67,7 +68,7 @@ impl Client {
         Self {
             desk,
             id,
-            connected: clock::now().uptime,
+            began: clock::now().uptime,
             peer: Arc::new(peer),
             stream,
             conversation: Conversation::new(),
@@ -118,6 +119,9 @@ impl Client {
     /// Asks the hub and waits, while the client may send more or hang up.
     async fn ask(&mut self, ask: Ask) -> Result<Option<Answer>, HungUp> {
         let needs_person = matches!(ask, Ask::Sign(_));
+        if matches!(ask, Ask::Identities) {
+            self.began = clock::now().uptime;
+        }
         let (provenance, lookup, reported) = match &ask {
             Ask::Sign(sign) => {
                 let (provenance, lookup) = self.look(sign).await;
@@ -138,7 +142,7 @@ impl Client {
         let (news, mut heard) = mpsc::channel(MAX_NEWS);
         let asked = Asked {
             client: self.id,
-            connected: self.connected,
+            began: self.began,
             ask,
             random: entropy::fill().map_err(|_| HungUp)?,
             reported,

@@ -11,7 +11,7 @@ use vmux_proto::binding::Use;
 use vmux_proto::crypto::PureRust;
 use vmux_proto::destination::Level;
 use vmux_proto::key::PublicKey;
-use vmux_proto::limits::MAX_SINCE_CONNECT_MS;
+use vmux_proto::limits::MAX_LOGIN_MS;
 use vmux_proto::message::{
     Message as _, Number, Process, Refusal, Reported, RequestId, SignRequest, ToSigner,
 };
@@ -439,7 +439,7 @@ fn i5_an_agent_cannot_keep_a_prompt_open_for_longer_than_any_server_waits() {
             ..liar.direct()
         })
         .unwrap();
-    assert_eq!(prompt.deadline, liar.now.uptime + MAX_SINCE_CONNECT_MS);
+    assert_eq!(prompt.deadline, liar.now.uptime + MAX_LOGIN_MS);
     liar.now.uptime = prompt.deadline;
     let decision = Decision::Approve {
         number: None,

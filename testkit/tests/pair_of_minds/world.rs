@@ -469,7 +469,7 @@ impl World {
                     let random = self.dice.bytes();
                     self.agent_alone(Input::Ask(Question {
                         client: ClientId(id),
-                        connected,
+                        began: connected,
                         ask,
                         random,
                         reported: Reported::default(),

@@ -5,12 +5,12 @@ use crate::world::{Out, PIXEL, TABLET, World, cancel, denied, failed, is_signatu
 use vmux_broker::{Asked, Denial, Input, Limits};
 use vmux_proto::message::{SignRequest, ToSigner};
 
-/// A request of a client that connected this long ago.
+/// A request of a client whose login began this long ago.
 fn asked_after(world: &mut World, age: u64) -> Vec<Out> {
     let ask = ask_for_login(&world.work, &world.web);
     let asked = world.asked(7, ask);
-    let connected = world.now.uptime - age;
-    world.handle(Input::Ask(Asked { connected, ..asked }))
+    let began = world.now.uptime - age;
+    world.handle(Input::Ask(Asked { began, ..asked }))
 }
 
 fn request(outs: &[Out]) -> SignRequest {
@@ -52,7 +52,7 @@ fn i5_an_answer_in_time_is_taken_and_one_at_the_deadline_is_not() {
 }
 
 #[test]
-fn the_wait_ends_a_hundred_seconds_after_the_client_connected() {
+fn the_wait_ends_a_hundred_seconds_after_the_login_began() {
     for (age, wait) in [(0, 60_000), (40_000, 60_000), (40_001, 59_999), (99_999, 1)] {
         let mut world = World::new();
         let outs = asked_after(&mut world, age);

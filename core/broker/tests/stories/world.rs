@@ -242,7 +242,7 @@ impl World {
     pub(crate) fn asked(&mut self, client: u64, ask: Ask) -> Asked {
         Asked {
             client: ClientId(client),
-            connected: self.now.uptime,
+            began: self.now.uptime,
             ask,
             random: self.draw(),
             reported: self.reported.clone(),

@@ -2,7 +2,7 @@
 use crate::ssh::{Secret, sshsig};
 use crate::world::{Event, Peer, WAIT, World, number, yes};
 use vmux_proto::crypto::PureRust;
-use vmux_proto::limits::MAX_SINCE_CONNECT_MS;
+use vmux_proto::limits::MAX_LOGIN_MS;
 use vmux_proto::message::{Refusal, RequestId, SignRequest, ToAgent, ToSigner};
 use vmux_proto::signature::verify;
 use vmux_signer::{Decision, Identities, Input, Withdrawn};
@@ -148,7 +148,7 @@ fn nobody_waits_longer_than_a_server_does() {
         ..world.request(1, sshsig("git"), vec![])
     };
     let prompt = world.shown(Peer::Laptop, &endless);
-    assert_eq!(prompt.deadline, world.now.uptime + MAX_SINCE_CONNECT_MS);
+    assert_eq!(prompt.deadline, world.now.uptime + MAX_LOGIN_MS);
 }
 
 #[test]
