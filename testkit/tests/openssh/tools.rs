@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use rustix::process::{Pid, Signal, kill_process};
 use vmux_testkit::{World, whoami};
 
 #[test]
@@ -109,6 +110,10 @@ fn mosh_starts_its_server_with_one_approval() {
         "MOSH_SERVER_NETWORK_TMOUT=5 mosh-server new -s -i 127.0.0.1 -l LANG=C.UTF-8 -- true",
     ]);
     let started = started.ok().says(&["MOSH CONNECT"]);
+    // It waits in the background for somebody who will not come.
+    let (_, pid) = started.err.split_once("detached, pid = ").unwrap();
+    let pid = pid.split(']').next().unwrap().parse().unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();
     assert_eq!(world.seen(), 1, "{started}");
 
     // The whole of it: mosh wants a terminal here. There it needs none, and an sshd that is not
