@@ -15,8 +15,8 @@ use crate::front::words::{Goes, suggested_name};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Screen {
     shown: Option<RequestId>,
-    /// Since when no key was ignored.
-    quiet_since: u64,
+    /// Since when no key was ignored; nothing while the request has not been drawn.
+    quiet_since: Option<u64>,
     pub(super) mode: Mode,
     /// What a new host will be called.
     name: Option<PinName>,
@@ -60,15 +60,26 @@ impl Screen {
     }
 
     /// Whether keys are still ignored.
-    pub(super) const fn is_guarded(&self, now: u64) -> bool {
-        now < self.quiet_since.saturating_add(GUARD_MS)
+    pub(super) fn is_guarded(&self, now: u64) -> bool {
+        self.quiet_since
+            .is_none_or(|since| now < since.saturating_add(GUARD_MS))
     }
 
     /// Keeps to the request on the screen; takes the oldest one when it is gone.
-    pub(super) fn follow(&mut self, model: &Model, now: u64) {
+    pub(super) fn follow(&mut self, model: &Model) {
         if self.shown(model).is_none() {
-            self.show(model.prompts().first(), now);
+            self.show(model.prompts().first());
         }
+    }
+
+    /// Whether the request was chosen and not drawn yet.
+    pub(super) const fn is_unseen(&self) -> bool {
+        self.quiet_since.is_none()
+    }
+
+    /// The request has been drawn.
+    pub(super) fn seen(&mut self, now: u64) {
+        self.quiet_since.get_or_insert(now);
     }
 
     /// What a key does.
@@ -79,7 +90,7 @@ impl Screen {
         size: Size,
         now: u64,
     ) -> Option<Act> {
-        if key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('c') {
+        if is_interrupt(key) {
             return Some(Act::Quit);
         }
         if !key.modifiers.difference(KeyModifiers::SHIFT).is_empty() {
@@ -90,12 +101,12 @@ impl Screen {
         };
         if self.is_guarded(now) {
             // A key that is held down since before never becomes one that counts.
-            self.quiet_since = now;
+            self.quiet_since = self.quiet_since.map(|_| now);
             return None;
         }
         self.note = None;
         match core::mem::take(&mut self.mode) {
-            Mode::Looking => self.looking(key.code, prompt, model, size, now),
+            Mode::Looking => self.looking(key.code, prompt, model, size),
             Mode::Number(text) => self.number(key.code, text, prompt),
             Mode::Name(text, after) => {
                 self.naming(key.code, text, after);
@@ -118,14 +129,7 @@ impl Screen {
         }
     }
 
-    fn looking(
-        &mut self,
-        key: KeyCode,
-        prompt: &Prompt,
-        model: &Model,
-        size: Size,
-        now: u64,
-    ) -> Option<Act> {
+    fn looking(&mut self, key: KeyCode, prompt: &Prompt, model: &Model, size: Size) -> Option<Act> {
         match key {
             KeyCode::Char('d') => return Some(self.decide(prompt, Decision::Deny)),
             KeyCode::Char('a') if prompt.is_blocked() => {
@@ -139,8 +143,8 @@ impl Screen {
             }
             KeyCode::Char('a') => return Some(self.approve(prompt, None)),
             KeyCode::Char('n') => self.begin_naming(prompt, After::Looking),
-            KeyCode::Tab => self.show(neighbour(model.prompts(), prompt), now),
-            KeyCode::BackTab => self.show(neighbour(model.prompts().iter().rev(), prompt), now),
+            KeyCode::Tab => self.show(neighbour(model.prompts(), prompt)),
+            KeyCode::BackTab => self.show(neighbour(model.prompts().iter().rev(), prompt)),
             KeyCode::Char('q') => return Some(Act::Quit),
             _ => {}
         }
@@ -210,12 +214,12 @@ impl Screen {
     }
 
     /// Puts another request on the screen, with nothing typed yet.
-    fn show(&mut self, prompt: Option<&Prompt>, now: u64) {
+    fn show(&mut self, prompt: Option<&Prompt>) {
         let request = prompt.map(|prompt| prompt.request);
         if self.shown != request {
             *self = Self {
                 shown: request,
-                quiet_since: now,
+                quiet_since: None,
                 mode: Mode::Looking,
                 name: prompt.and_then(suggested_name),
                 note: None,
@@ -233,6 +237,11 @@ impl From<After> for Mode {
     }
 }
 
+/// Control-C, which always counts.
+pub(super) fn is_interrupt(key: KeyEvent) -> bool {
+    key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('c')
+}
+
 /// The one after `prompt`, or the first.
 fn neighbour<'a>(
     prompts: impl IntoIterator<Item = &'a Prompt> + Clone,
@@ -245,7 +254,7 @@ fn neighbour<'a>(
     after.nth(1).or_else(|| prompts.into_iter().next())
 }
 
-/// Keys pressed within this time after a request appeared do nothing.
+/// Keys pressed within this time after a request was drawn do nothing.
 pub(super) const GUARD_MS: u64 = 500;
 
 /// In a smaller window not everything can be seen, so nothing can be approved.

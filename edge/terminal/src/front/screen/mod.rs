@@ -26,7 +26,7 @@ use tokio::sync::mpsc;
 use vmux_host::clock;
 
 use super::{Act, Front, News};
-use keys::Screen;
+use keys::{Screen, is_interrupt};
 use model::Model;
 use theme::Theme;
 
@@ -127,6 +127,7 @@ fn show(
     let mut screen = Screen::default();
     let mut drawn: Option<(u64, u64)> = None;
     let mut snapshot = locked(model).clone();
+    let mut size = taken.0.size()?;
     while !stop.load(Ordering::Relaxed) {
         let mut stale = false;
         let mut wait = BETWEEN_LOOKS;
@@ -135,8 +136,8 @@ fn show(
             stale = true;
             let now = clock::now().uptime;
             let act = match event::read()? {
+                // What counts is what was drawn, not how large the window became since.
                 Event::Key(key) if key.kind == KeyEventKind::Press => {
-                    let size = taken.0.size()?;
                     screen.key(key, &snapshot, size, now)
                 }
                 Event::Paste(text) => {
@@ -165,14 +166,47 @@ fn show(
             },
         );
         if stale || drawn != Some(version) {
-            screen.follow(&snapshot, now);
-            taken
+            screen.follow(&snapshot);
+            size = taken
                 .0
-                .draw(|frame| draw::draw(frame, &snapshot, &screen, theme, now))?;
+                .draw(|frame| draw::draw(frame, &snapshot, &screen, theme, now))?
+                .area
+                .as_size();
             drawn = Some(version);
+            if screen.is_unseen() {
+                if let Some(Act::Quit) = discard(waiting)? {
+                    return Ok(());
+                }
+                screen.seen(clock::now().uptime);
+                // What was thrown away may have been a change of the window's size.
+                drawn = None;
+            }
         }
     }
     Ok(())
+}
+
+/// The next event, if there is one already.
+fn waiting() -> io::Result<Option<Event>> {
+    if event::poll(Duration::ZERO)? {
+        event::read().map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+/// Throws away what was typed before a request was drawn, however long drawing took. Only Control-C
+/// still counts.
+fn discard(mut waiting: impl FnMut() -> io::Result<Option<Event>>) -> io::Result<Option<Act>> {
+    let mut act = None;
+    while let Some(event) = waiting()? {
+        if let Event::Key(key) = event
+            && is_interrupt(key)
+        {
+            act = Some(Act::Quit);
+        }
+    }
+    Ok(act)
 }
 
 fn locked(model: &Mutex<Model>) -> MutexGuard<'_, Model> {

@@ -1,7 +1,9 @@
 use super::*;
 use crate::front::Act;
+use crate::front::screen::discard;
 use crate::front::screen::keys::{After, Mode};
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use std::collections::VecDeque;
 use vmux_proto::message::{Number, RequestId};
 use vmux_signer::{Decision, PinName, Withdrawn};
 
@@ -59,7 +61,13 @@ impl Person {
     fn withdrawn(&mut self, prompt: &Prompt) {
         self.model
             .take(News::Withdrawn(prompt, Withdrawn::Cancelled));
-        self.screen.follow(&self.model, self.now);
+        self.screen.follow(&self.model);
+    }
+
+    /// The request has been on the screen for a moment.
+    fn sees_it(&mut self) {
+        self.screen.seen(self.now);
+        self.now += GUARD_MS;
     }
 
     fn sees(&self) -> String {
@@ -194,6 +202,47 @@ fn keys_pressed_before_the_request_could_be_seen_do_nothing() {
 }
 
 #[test]
+fn however_long_drawing_takes_no_key_counts_before_it_is_done() {
+    let prompt = sample::pinned();
+    let mut person = Person::facing(&[]);
+    person.model.take(News::Asked(&prompt));
+    person.screen.follow(&person.model);
+    assert!(person.screen.is_unseen());
+    for _ in 0..3 {
+        person.now += 10 * GUARD_MS;
+        assert_eq!(person.type_in("ad"), None);
+    }
+    person.screen.seen(person.now);
+    assert_eq!(person.type_in("a"), None, "just appeared");
+    person.now += GUARD_MS;
+    assert_eq!(person.type_in("a"), approve(&prompt, None, None));
+}
+
+#[test]
+fn a_request_in_the_place_of_a_withdrawn_one_is_unseen_and_the_one_that_stays_is_not() {
+    let (first, second) = (sample::pinned(), sample::again(&sample::pinned(), 2));
+    let mut person = Person::facing(&[first.clone(), second.clone()]);
+    person.withdrawn(&second);
+    assert!(!person.screen.is_unseen());
+    person.model.take(News::Asked(&second));
+    person.withdrawn(&first);
+    assert!(person.screen.is_unseen());
+}
+
+#[test]
+fn what_waited_while_a_request_was_drawn_is_thrown_away_except_control_c() {
+    let key = |code, modifiers| Event::Key(KeyEvent::new(code, modifiers));
+    let typed = |code| key(KeyCode::Char(code), KeyModifiers::NONE);
+    let mut events = VecDeque::from([typed('a'), Event::Paste("a".to_owned()), typed('q')]);
+    assert_eq!(discard(|| Ok(events.pop_front())).unwrap(), None);
+    assert!(events.is_empty());
+    let control_c = key(KeyCode::Char('c'), KeyModifiers::CONTROL);
+    let mut events = VecDeque::from([typed('a'), control_c, typed('d')]);
+    assert_eq!(discard(|| Ok(events.pop_front())).unwrap(), Some(Act::Quit));
+    assert!(events.is_empty());
+}
+
+#[test]
 fn a_key_held_down_since_before_never_counts() {
     let prompt = sample::pinned();
     let mut person = Person::before(&prompt);
@@ -214,7 +263,7 @@ fn a_request_that_takes_the_screen_gets_none_of_the_keys_meant_for_another() {
     person.withdrawn(&first);
     assert_eq!(person.type_in("2\n"), None);
     assert_eq!(person.screen.mode, Mode::Looking);
-    person.now += GUARD_MS;
+    person.sees_it();
     assert_eq!(person.type_in("\n"), None);
     assert_eq!(
         person.type_in("a42\n"),
@@ -228,7 +277,7 @@ fn a_request_that_joins_the_queue_does_not_take_the_screen() {
     let mut person = Person::before(&first);
     person.type_in("a4");
     person.model.take(News::Asked(&second));
-    person.screen.follow(&person.model, person.now);
+    person.screen.follow(&person.model);
     assert_eq!(
         person.type_in("2\n"),
         approve(&first, Some("42"), Some("web-1.example"))
@@ -246,10 +295,10 @@ fn tab_goes_round_and_the_request_shown_is_the_one_decided() {
         assert_eq!(person.type_in("\t"), None);
         assert_eq!(shown(&person), RequestId([expected; 16]));
         assert_eq!(person.type_in("a"), None, "just appeared");
-        person.now += GUARD_MS;
+        person.sees_it();
     }
     assert_eq!(person.press(KeyCode::BackTab), None);
-    person.now += GUARD_MS;
+    person.sees_it();
     assert_eq!(person.type_in("d"), deny(&prompts[0]));
 }
 

@@ -29,7 +29,8 @@ fn world(prompts: &[Prompt]) -> (Screen, Model) {
         model.take(News::Asked(prompt));
     }
     let mut screen = Screen::default();
-    screen.follow(&model, NOW - GUARD_MS);
+    screen.follow(&model);
+    screen.seen(NOW - GUARD_MS);
     (screen, model)
 }
 
