@@ -69,7 +69,7 @@ impl Workstation {
     /// Writes the agent's configuration: what every test needs, and more lines.
     pub fn configure(&self, more: &str) {
         let name = &self.name;
-        let text = format!("name = \"{name}\"\nterminal_notices = false\n{more}\n");
+        let text = format!("name = \"{name}\"\nterminal-notices = false\n{more}\n");
         self.home.write("config/vmux-agent/config.toml", text);
     }
 

@@ -4,14 +4,14 @@ use crate::denial::Denial;
 use crate::exchange::{Asked, Ended, Event, Input, Limits, Locking, Output};
 use crate::known_hosts::Verdict;
 use crate::lock::{Job, Lock, Passphrase, Salt, Stretched};
-use crate::pending::{Pending, describe, request};
+use crate::pending::{Pending, Stage, describe, request};
 use crate::phone::{Heard, Phone, PhoneRecord, Spoilt, understood};
 use crate::status::{PhoneStatus, Reach, Status, Waiting};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::vec::Vec;
 use vmux_link::{Entropy, LinkId};
-use vmux_proto::limits::MAX_LOGIN_MS;
+use vmux_proto::limits::{MAX_LOGIN_MS, MAX_SHOWN};
 use vmux_proto::message::{Hello, RequestId, ToAgent, ToSigner};
 use vmux_proto::signature::{VerifiedSignature, Verifier};
 use vmux_proto::{Now, Untrusted};
@@ -39,6 +39,9 @@ struct Attempt {
     /// The salt, if this is to lock.
     salt: Option<Salt>,
 }
+
+/// Attempts to lock or unlock that wait for their turn; more are refused at once.
+const MAX_ATTEMPTS: usize = 8;
 
 impl Broker {
     /// A broker with what it has stored; `hello` says who this agent is.
@@ -88,6 +91,7 @@ impl Broker {
             Input::Tick => {}
         }
         self.attempt(now);
+        self.flow(now);
     }
 
     /// Gives the next output until there is none.
@@ -166,9 +170,13 @@ impl Broker {
                     self.answer(client, Answer::Failure);
                 }
             }
-            Ask::Lock(passphrase) if self.lock.is_locked() || passphrase.is_empty() => {
+            Ask::Lock(_) | Ask::Unlock(_) if self.attempts.len() >= MAX_ATTEMPTS => {
                 self.answer(client, Answer::Failure);
             }
+            Ask::Lock(passphrase) | Ask::Unlock(passphrase) if !passphrase.is_usable() => {
+                self.answer(client, Answer::Failure);
+            }
+            Ask::Lock(_) if self.lock.is_locked() => self.answer(client, Answer::Failure),
             Ask::Lock(passphrase) => {
                 let salt = Some(Salt(asked.random));
                 self.attempts.push_back(Attempt {
@@ -217,11 +225,13 @@ impl Broker {
         if self.pending.len() >= self.limits.pending {
             return Err(Denial::TooMany);
         }
-        // Where two phones hold the same key, the connected one is asked.
-        let holders = self.phones.iter().filter(|phone| phone.offers(&ask.key));
-        let phone = holders
-            .max_by_key(|phone| phone.is_open())
-            .ok_or(Denial::NoSuchIdentity)?;
+        // Where two phones hold the same key, the connected one is asked, of two such the one that
+        // was paired first: a phone cannot draw another's requests to itself by naming its key.
+        let holds = |phone: &&Phone| phone.offers(&ask.key);
+        let connected = |phone: &&Phone| phone.is_open() && holds(phone);
+        let phone = self.phones.iter().find(connected);
+        let phone = phone.or_else(|| self.phones.iter().find(holds));
+        let phone = phone.ok_or(Denial::NoSuchIdentity)?;
         let link = phone.record.id();
         let held = phone
             .record
@@ -247,29 +257,51 @@ impl Broker {
             deadline,
             reported: asked.reported.clone(),
         };
-        let give_up = now.uptime.saturating_add(self.limits.reach_ms);
+        let reach_by = now.uptime.saturating_add(self.limits.reach_ms);
+        let give_up = (!phone.is_open()).then_some(reach_by);
         let pending = Pending {
             client: asked.client,
             link,
             key,
             request,
             shown,
-            give_up: Some(give_up),
+            give_up,
+            stage: Stage::Queued,
         };
         let id = pending.request.id;
         self.outputs
             .push_back(Output::Event(Event::Asked(pending.shown())));
         self.pending.insert(id, pending);
-        self.send(id, now);
         Ok(())
     }
 
-    /// Sends a pending request, if its phone has a channel.
+    /// Sends what is queued, the most urgent first, as far as the phones take more.
+    fn flow(&mut self, now: Now) {
+        let queued = self
+            .pending
+            .values()
+            .filter(|one| one.stage == Stage::Queued);
+        let mut queued: Vec<_> = queued
+            .map(|one| (one.shown.deadline, one.request.id))
+            .collect();
+        queued.sort_unstable();
+        for (_, id) in queued {
+            self.send(id, now);
+        }
+    }
+
+    /// Sends a queued request, if its phone has a channel and room for one more.
     fn send(&mut self, id: RequestId, now: Now) {
+        let Some(link) = self.pending.get(&id).map(|pending| pending.link) else {
+            return;
+        };
+        let sent = |one: &&Pending| one.link == link && one.stage == Stage::Sent;
+        if self.pending.values().filter(sent).count() >= MAX_SHOWN {
+            return;
+        }
         let Some(pending) = self.pending.get_mut(&id) else {
             return;
         };
-        let link = pending.link;
         let Some(phone) = self
             .phones
             .iter_mut()
@@ -280,9 +312,7 @@ impl Broker {
         if !phone.has_channel() {
             return;
         }
-        if phone.is_open() {
-            pending.give_up = None;
-        }
+        pending.stage = Stage::Sent;
         let left = pending.shown.deadline.saturating_sub(now.uptime);
         pending.request.wait_ms = u32::try_from(left).unwrap_or(u32::MAX);
         let output = match phone.say(&ToSigner::Sign(pending.request.clone())) {
@@ -324,10 +354,11 @@ impl Broker {
                 self.left(link, now);
                 self.outputs.push_back(Output::Restart(link));
             }
+            Ok(Heard::Stray) => {}
             Ok(Heard::Answered(message)) => {
                 self.outputs.push_back(Output::Send(link, message));
-                for id in self.pending_where(|pending| pending.link == link) {
-                    self.send(id, now);
+                for pending in self.pending.values_mut().filter(|one| one.link == link) {
+                    pending.stage = Stage::Queued;
                 }
             }
             Ok(Heard::Message(message)) => {
@@ -385,7 +416,7 @@ impl Broker {
                     self.end(id, Err(Denial::Phone(refusal)));
                 }
             }
-            ToAgent::Unpaired => self.forget(link),
+            ToAgent::Unpaired => self.forget(link, None),
         }
     }
 
@@ -444,13 +475,11 @@ impl Broker {
             .iter_mut()
             .find(|phone| phone.record.id() == link)
             .and_then(|phone| phone.say(&ToSigner::Unpaired));
-        if let Some(frame) = said {
-            self.outputs.push_back(Output::Send(link, frame));
-        }
-        self.forget(link);
+        self.forget(link, said);
     }
 
-    fn forget(&mut self, link: LinkId) {
+    /// Ends a pairing; `farewell` is sent once that is stored.
+    fn forget(&mut self, link: LinkId, farewell: Option<Vec<u8>>) {
         if self.phone(link).is_none() {
             return;
         }
@@ -458,6 +487,9 @@ impl Broker {
         self.phones.retain(|phone| phone.record.id() != link);
         self.relays_down.remove(&link);
         self.outputs.push_back(Output::Store);
+        if let Some(frame) = farewell {
+            self.outputs.push_back(Output::Send(link, frame));
+        }
         for id in self.pending_where(|pending| pending.link == link) {
             self.end(id, Err(Denial::Unpaired));
         }
@@ -483,7 +515,13 @@ impl Broker {
 
     /// Ends a request and tells the phone to take it off the screen.
     fn cancel(&mut self, id: RequestId, denial: Denial) {
-        if let Some(link) = self.pending.get(&id).map(|pending| pending.link) {
+        let sent = |pending: &&Pending| pending.stage == Stage::Sent;
+        if let Some(link) = self
+            .pending
+            .get(&id)
+            .filter(sent)
+            .map(|pending| pending.link)
+        {
             let phone = self
                 .phones
                 .iter_mut()

@@ -149,6 +149,9 @@ impl Conversation {
                 payload,
                 flags,
             } => self.sign(key, payload, flags),
+            Request::Lock(_) | Request::Unlock(_) if self.is_from_elsewhere() => {
+                Step::Refuse(Reply::Failure.encode(), Denial::NotFromHere)
+            }
             Request::Lock(passphrase) => Step::Ask(Ask::Lock(Passphrase::new(passphrase))),
             Request::Unlock(passphrase) => Step::Ask(Ask::Unlock(Passphrase::new(passphrase))),
             Request::Remove(_) => Step::Ask(Ask::Remove),
@@ -162,6 +165,12 @@ impl Conversation {
             },
             Request::NotServed(what) => Step::NotServed(Reply::Failure.encode(), what),
         }
+    }
+
+    /// Whether the connection comes through a forwarded agent, or may: its host must not lock the
+    /// agent with a passphrase of its own, nor guess the owner's (I12).
+    fn is_from_elsewhere(&self) -> bool {
+        self.chain.is_forwarded() || self.chain.is_poisoned()
     }
 
     fn sign(&self, key: &[u8], bytes: &[u8], flags: SignFlags) -> Step {

@@ -10,6 +10,8 @@ use vmux_proto::message::Refusal;
 pub enum Denial {
     /// The agent is locked.
     Locked,
+    /// A host the agent is forwarded to asked to lock or unlock it.
+    NotFromHere,
     /// No paired phone offers this key.
     NoSuchIdentity,
     /// The bytes to be signed are no login and no SSH signature.
@@ -45,6 +47,7 @@ impl Denial {
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Locked => "the agent is locked",
+            Self::NotFromHere => "a host the agent is forwarded to asked to lock or unlock it",
             Self::NoSuchIdentity => "no paired phone offers this key",
             Self::NotUnderstood(_) => "what would be signed is no login and no SSH signature",
             Self::ForeignCertificate => "certificates are not signed on a client's request",
@@ -95,6 +98,7 @@ impl Denial {
     pub const fn hint(self) -> &'static str {
         match self {
             Self::Locked => "unlock it with `vmux-agent unlock` or `ssh-add -X`",
+            Self::NotFromHere => "lock and unlock on the workstation itself",
             Self::NoSuchIdentity => "see `vmux-agent keys`; identities are managed on the phone",
             Self::NotUnderstood(_) => "only logins and SSH signatures can be signed",
             Self::ForeignCertificate => "keep a certificate authority's key elsewhere",
@@ -116,6 +120,7 @@ impl Denial {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Locked => "locked",
+            Self::NotFromHere => "not-from-here",
             Self::NoSuchIdentity => "no-such-identity",
             Self::NotUnderstood(_) => "not-understood",
             Self::ForeignCertificate => "foreign-certificate",

@@ -96,7 +96,7 @@ pub enum Output {
     Connect(LinkId),
     /// Let go of this link: the pairing is over.
     Disconnect(LinkId),
-    /// Store [`Broker::phones_to_bytes`] before anything that follows.
+    /// Store [`Broker::phones_to_bytes`](crate::Broker::phones_to_bytes) before anything that follows.
     Store,
     /// Stretch this passphrase on a thread of its own, then report [`Input::Stretched`].
     Stretch(ClientId, Passphrase, Job),

@@ -17,9 +17,9 @@ impl Passphrase {
         Self(Zeroizing::new(bytes.to_vec()))
     }
 
-    /// Whether it is empty; an empty one locks nothing.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Whether it can lock anything: not empty, and not so long that waiting ones take much memory.
+    pub fn is_usable(&self) -> bool {
+        (1..=MAX_PASSPHRASE).contains(&self.0.len())
     }
 }
 
@@ -125,6 +125,9 @@ impl Lock {
         good
     }
 }
+
+/// Longest passphrase, in bytes.
+const MAX_PASSPHRASE: usize = 1024;
 
 /// The wait after a wrong passphrase grows by this; OpenSSH's agent uses the same step, but makes
 /// every client wait.

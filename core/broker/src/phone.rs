@@ -176,6 +176,8 @@ pub(crate) enum Heard {
     Answered(Vec<u8>),
     /// A message.
     Message(ToAgent),
+    /// A frame of no meeting.
+    Stray,
 }
 
 /// The meeting is spoilt; the connection must begin anew.
@@ -207,7 +209,8 @@ impl Phone {
         entropy: Entropy,
     ) -> Result<Heard, Spoilt> {
         match core::mem::replace(&mut self.state, State::Away) {
-            State::Away => Err(Spoilt),
+            // What was on its way when the meeting was spoilt.
+            State::Away => Ok(Heard::Stray),
             State::AwaitingCall => {
                 let (channel, met, message) = self
                     .record

@@ -106,6 +106,7 @@ pub struct Chain {
     bindings: Vec<Binding>,
     raw: Vec<Vec<u8>>,
     raw_length: usize,
+    repeats: usize,
     poisoned: bool,
 }
 
@@ -116,6 +117,7 @@ impl Chain {
             bindings: Vec::new(),
             raw: Vec::new(),
             raw_length: 0,
+            repeats: 0,
             poisoned: false,
         }
     }
@@ -141,7 +143,13 @@ impl Chain {
         self.poisoned = true;
         let binding = Binding::check(verifier, body)?;
         let repeated = self.place(&binding)?;
-        if !repeated {
+        if repeated {
+            // Each costs as much arithmetic as a new one, and no client sends any.
+            self.repeats = self.repeats.saturating_add(1);
+            if self.repeats > MAX_BINDINGS {
+                return Err(BindingRefused::TooMany);
+            }
+        } else {
             let length = self.raw_length.saturating_add(body.len());
             if self.bindings.len() >= MAX_BINDINGS || length > MAX_CHAIN {
                 return Err(BindingRefused::TooMany);

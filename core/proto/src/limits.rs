@@ -53,3 +53,6 @@ pub const MAX_LOGIN_MS: u64 = 100_000;
 /// Key blob of an identity, in bytes: RSA of 4,096 bits needs 535, and all identities of a signer
 /// must fit in one link message.
 pub const MAX_IDENTITY_BLOB: usize = 768;
+
+/// Requests of one agent that a signer shows or queues at a time; the agent keeps more to itself.
+pub const MAX_SHOWN: usize = 16;

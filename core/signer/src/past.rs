@@ -91,9 +91,16 @@ impl Past {
         self.0.push_back(ended);
     }
 
-    /// Forgets all of a link that is no more.
+    /// Forgets the answers of a link that is no more. The ids that left the screen undecided stay
+    /// taken: the person may be deciding, and the same id must not come back over another link.
     pub(crate) fn forget(&mut self, link: LinkId) {
-        self.0.retain(|ended| ended.link != link);
+        self.0.retain(|ended| {
+            ended.link != link
+                || match ended.fate {
+                    Fate::Answered(_) => false,
+                    Fate::Cancelled | Fate::Disconnected => true,
+                }
+        });
     }
 }
 

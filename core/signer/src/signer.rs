@@ -18,7 +18,7 @@ use vmux_proto::message::{Hello, Number, Refusal, RequestId, SignRequest, ToAgen
 use vmux_proto::signature::{VerifiedSignature, Verifier};
 
 /// Requests of one agent that may wait for the person at a time.
-pub(crate) const MAX_WAITING: usize = 16;
+pub(crate) const MAX_WAITING: usize = vmux_proto::limits::MAX_SHOWN;
 
 /// The trusted state machine. See the crate's documentation.
 #[derive(Debug)]

@@ -57,6 +57,9 @@ struct HungUp;
 /// A client that does not take its replies for this long is hung up on.
 const WRITE_WITHIN: Duration = Duration::from_secs(20);
 
+/// How long `known_hosts` may take.
+const LOOKUP_WITHIN: Duration = Duration::from_secs(2);
+
 /// Bytes read at a time.
 const READ_SIZE: usize = 4096;
 
@@ -78,7 +81,10 @@ impl Client {
 
     /// Serves until the client hangs up.
     pub(crate) async fn serve(mut self) {
-        while self.step().await.is_ok() {}
+        while self.step().await.is_ok() {
+            // A step can cost a millisecond of arithmetic; others get their turn in between.
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn step(&mut self) -> Result<(), HungUp> {
@@ -118,7 +124,9 @@ impl Client {
 
     /// Asks the hub and waits, while the client may send more or hang up.
     async fn ask(&mut self, ask: Ask) -> Result<Option<Answer>, HungUp> {
-        let needs_person = matches!(ask, Ask::Sign(_));
+        // What can be answered at once is answered to whoever only reads on; for the rest, a client
+        // that has sent its last byte is gone.
+        let can_take_long = matches!(ask, Ask::Sign(_) | Ask::Lock(_) | Ask::Unlock(_));
         if matches!(ask, Ask::Identities) {
             self.began = clock::now().uptime;
         }
@@ -155,7 +163,16 @@ impl Client {
             .map_err(|_| HungUp)?;
         let mut line = Line::new(self.desk.notices, &provenance);
         loop {
-            let listening = !self.ended && !self.conversation.is_ahead();
+            if self.conversation.is_ahead() {
+                info!(
+                    client = self.id.0,
+                    pid = self.peer.pid(),
+                    "sent too much ahead"
+                );
+                self.desk.hub.gone(self.id).await.map_err(|_| HungUp)?;
+                return Err(HungUp);
+            }
+            let listening = !self.ended;
             tokio::select! {
                 biased;
                 answer = &mut answered => {
@@ -166,7 +183,7 @@ impl Client {
                 }
                 Some(event) = heard.recv() => line.show(&event),
                 read = read(&self.stream), if listening => match read {
-                    Ok(bytes) if bytes.is_empty() && needs_person => {
+                    Ok(bytes) if bytes.is_empty() && can_take_long => {
                         self.desk.hub.gone(self.id).await.map_err(|_| HungUp)?;
                         return Err(HungUp);
                     }
@@ -192,8 +209,13 @@ impl Client {
             .map(|invocation| invocation.names())
             .unwrap_or_default();
         let hosts = Arc::clone(&self.desk.hosts);
-        let lookup = tokio::task::spawn_blocking(move || hosts.lookup(&key, &candidates)).await;
-        (provenance, lookup.ok())
+        let lookup = tokio::task::spawn_blocking(move || hosts.lookup(&key, &candidates));
+        // A home directory that hangs must not keep the request from its deadline.
+        if let Ok(lookup) = tokio::time::timeout(LOOKUP_WITHIN, lookup).await {
+            return (provenance, lookup.ok());
+        }
+        info!(client = self.id.0, "known_hosts could not be read in time");
+        (provenance, None)
     }
 
     fn take(&mut self, bytes: &[u8]) {

@@ -8,7 +8,7 @@ use vmux_host::relay::{AddressRejected, RelayAddress};
 
 /// `config.toml`; every key may be left out.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(crate) struct Config {
     /// Where clients connect.
     pub(crate) socket: Option<PathBuf>,
@@ -26,7 +26,7 @@ pub(crate) struct Config {
 
 /// `[relay]`
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(crate) struct Relay {
     /// A relay elsewhere. Without it the agent runs one itself.
     pub(crate) url: Option<String>,
@@ -54,7 +54,7 @@ pub(crate) enum ValueRefused {
     #[error("wait = {0} in the configuration: 5 to 100 seconds are possible")]
     Wait(u64),
     /// No client could connect, or more than there are files.
-    #[error("max_clients = {0} in the configuration: 1 to 10000 are possible")]
+    #[error("max-clients = {0} in the configuration: 1 to 10000 are possible")]
     MaxClients(usize),
     /// Not an address of a relay.
     #[error("relay.url in the configuration: {0}")]

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
-use vmux_broker::{Broker, ClientId, PhoneRecord};
+use vmux_broker::{Broker, ClientId, PhoneRecord, Reach};
 use vmux_host::state_dir::{Holder, StateDir, StateRefused};
 use vmux_host::{clock, paths};
 use vmux_proto::message::{Hello, VERSION};
@@ -83,6 +83,9 @@ const OWN_RELAY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7
 /// Connections to the control socket at a time.
 const MAX_CONTROLS: usize = 64;
 
+/// How long a control connection may take to say what it wants.
+const REQUEST_WITHIN: Duration = Duration::from_secs(5);
+
 /// How long an accept that failed is not tried again.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
@@ -120,7 +123,7 @@ impl Daemon {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let socket = agent_socket.path().to_owned();
         let counter = Counter::new(config.max_clients);
-        let door = serve_clients(agent_socket, desk, counter, tasks.clone());
+        let door = serve_clients(agent_socket, desk, counter, tasks.clone(), stop.clone());
         tasks.spawn(until(stop.clone(), door));
         let office = Office {
             hub: hub.clone(),
@@ -128,7 +131,12 @@ impl Daemon {
             relay: relay.clone(),
             socket: socket.clone(),
         };
-        let door = serve_controls(control_socket, Arc::new(office), tasks.clone());
+        let door = serve_controls(
+            control_socket,
+            Arc::new(office),
+            tasks.clone(),
+            stop.clone(),
+        );
         tasks.spawn(until(stop.clone(), door));
         info!(socket = %socket.display(), relay, "ready");
         Ok(Self {
@@ -196,12 +204,22 @@ fn load_phones(state: &StateDir) -> Result<Vec<PhoneRecord>, StateRefused> {
     })
 }
 
+/// For one person's phones. What strangers may use up stays far below what the agent itself needs.
+fn own_limits() -> RelayLimits {
+    RelayLimits {
+        connections: 256,
+        connections_per_address: 256,
+        mailboxes: 256,
+        ..RelayLimits::default()
+    }
+}
+
 async fn own_relay(
     config: &Config,
     stop: CancellationToken,
 ) -> Result<(String, tokio::task::JoinHandle<()>), BindFailed> {
     let listen = config.relay.listen.unwrap_or(OWN_RELAY);
-    let relay = Relay::bind(listen, RelayLimits::default(), None).await?;
+    let relay = Relay::bind(listen, own_limits(), None).await?;
     let origin = format!("http://{}", relay.address());
     let task = tokio::spawn(relay.serve(async move { stop.cancelled().await }));
     Ok((origin, task))
@@ -237,6 +255,7 @@ async fn serve_clients(
     desk: Desk,
     mut counter: Counter,
     tasks: TaskTracker,
+    stop: CancellationToken,
 ) -> std::convert::Infallible {
     loop {
         match socket.accept().await {
@@ -245,14 +264,18 @@ async fn serve_clients(
                     warn!(
                         pid = peer.pid(),
                         limit = counter.limit,
-                        "too many clients (max_clients)"
+                        "too many clients (max-clients)"
                     );
                     continue;
                 };
                 counter.next = counter.next.saturating_add(1);
                 let client = Client::new(desk.clone(), ClientId(counter.next), peer, stream);
+                let stop = stop.clone();
                 tasks.spawn(async move {
-                    client.serve().await;
+                    tokio::select! {
+                        () = client.serve() => {}
+                        () = stop.cancelled() => {}
+                    }
                     drop(place);
                 });
             }
@@ -276,6 +299,7 @@ async fn serve_controls(
     socket: AgentSocket,
     office: Arc<Office>,
     tasks: TaskTracker,
+    stop: CancellationToken,
 ) -> std::convert::Infallible {
     let places = Arc::new(Semaphore::new(MAX_CONTROLS));
     loop {
@@ -286,9 +310,15 @@ async fn serve_controls(
                     continue;
                 };
                 let office = Arc::clone(&office);
+                let stop = stop.clone();
                 tasks.spawn(async move {
-                    if let Err(broken) = office.serve(Wire::new(stream)).await {
-                        debug!(%broken, "control connection ended");
+                    tokio::select! {
+                        served = office.serve(Wire::new(stream)) => {
+                            if let Err(broken) = served {
+                                debug!(%broken, "control connection ended");
+                            }
+                        }
+                        () = stop.cancelled() => {}
                     }
                     drop(place);
                 });
@@ -303,7 +333,8 @@ async fn serve_controls(
 
 impl Office {
     async fn serve(&self, mut wire: Wire) -> Result<(), WireBroken> {
-        match wire.receive().await? {
+        let request = tokio::time::timeout(REQUEST_WITHIN, wire.receive()).await;
+        match request.unwrap_or(Err(WireBroken::Ended))? {
             Request::Status => {
                 let reply = match self.hub.status().await {
                     Ok(status) => Reply::Status(Report::new(
@@ -373,12 +404,16 @@ impl Office {
             Ok(()) => Reply::Done {
                 phone: one.id.to_string(),
                 name: one.name.to_string(),
-                note: None,
+                note: (one.reach != Reach::Connected).then(|| NOT_TOLD.to_owned()),
             },
             Err(not_done) => failed(not_done, "see the agent's log"),
         }
     }
 }
+
+/// What is still open when a phone that is away is unpaired.
+const NOT_TOLD: &str = "it is away and was not told: end the pairing there, too, \
+                        with `vmux-signer unpair`";
 
 fn failed(reason: impl std::fmt::Display, hint: &str) -> Reply {
     Reply::failed(reason, hint)

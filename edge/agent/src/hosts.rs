@@ -55,9 +55,13 @@ impl Hosts {
             return Arc::clone(&known.hosts);
         }
         let mut hosts = KnownHosts::default();
-        for path in &self.files {
+        for (path, stamp) in self.files.iter().zip(&stamps) {
             let name = path.display().to_string();
-            // A missing or unreadable file is skipped, as OpenSSH does.
+            // A missing or unreadable file is skipped, as OpenSSH does; so is what is no file, which
+            // could be opened without end.
+            if stamp.is_none() {
+                continue;
+            }
             let Some(contents) = contents(path) else {
                 continue;
             };

@@ -28,6 +28,7 @@ pub(crate) async fn offer(
                 wire,
                 met: None,
                 stored: None,
+                waited: 0,
             }
             .run(address)
             .await
@@ -63,6 +64,8 @@ struct Host<'a> {
     met: Option<MeetingId>,
     /// Id and name, once stored.
     stored: Option<(String, String)>,
+    /// Ticks since then.
+    waited: u32,
 }
 
 /// Whether there is more to come.
@@ -89,15 +92,18 @@ impl Host<'_> {
         let (handle, mut events, occupant) = occupy(address, seat, Trust::web());
         let occupant = tokio::spawn(occupant);
         self.wire.send(&Reply::Offer { link, expires }).await?;
+        let mut listening = true;
+        let mut ticks = tokio::time::interval(TICK);
         loop {
             let input = tokio::select! {
                 event = events.recv() => self.heard(event),
-                said = self.wire.receive() => Some(match said {
-                    Ok(Request::Answer { same: Sameness::Same }) => PairingInput::Confirm,
+                said = self.wire.receive::<Request>(), if listening => {
+                    let same = Request::Answer { same: Sameness::Same };
                     // Whoever hangs up in the middle has not said yes.
-                    Ok(_) | Err(_) => PairingInput::Reject,
-                }),
-                () = tokio::time::sleep(TICK) => Some(PairingInput::Tick),
+                    listening = said.as_ref().is_ok_and(|said| *said == same);
+                    Some(if listening { PairingInput::Confirm } else { PairingInput::Reject })
+                }
+                _ = ticks.tick() => Some(self.tick()),
             };
             let Some(input) = input else { continue };
             self.pairing.handle(input, clock::now());
@@ -111,6 +117,18 @@ impl Host<'_> {
             debug!("the relay did not take the pairing's last words in time");
         }
         Ok(())
+    }
+
+    /// A phone that has stored the pairing says so at once; one that does not is not waited for.
+    fn tick(&mut self) -> PairingInput {
+        if self.stored.is_some() {
+            self.waited = self.waited.saturating_add(1);
+        }
+        if self.waited > MAX_TICKS_FOR_STORED {
+            PairingInput::Left
+        } else {
+            PairingInput::Tick
+        }
     }
 
     fn heard(&mut self, event: Option<SeatEvent>) -> Option<PairingInput> {
@@ -224,6 +242,9 @@ fn failure(failed: PairingFailed) -> Reply {
 
 /// How often an offer's expiry is looked at.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How long the phone has to say that it stored the pairing, in ticks.
+const MAX_TICKS_FOR_STORED: u32 = 10;
 
 /// How long the relay has to take the last words.
 const FAREWELL: Duration = Duration::from_secs(2);

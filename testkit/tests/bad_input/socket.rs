@@ -206,7 +206,7 @@ fn requests_sent_at_once_are_answered_in_order() {
 #[test]
 fn i19_a_thousand_idle_clients_do_not_keep_another_waiting() {
     vmux_testkit::allow_many_files();
-    let (workstation, _place) = agent_with("max_clients = 1100");
+    let (workstation, _place) = agent_with("max-clients = 1100");
     let idle: Vec<_> = (0..1000)
         .map(|_| AgentClient::connect(&workstation.socket()))
         .collect();
@@ -221,7 +221,7 @@ fn i19_a_thousand_idle_clients_do_not_keep_another_waiting() {
 
 #[test]
 fn a_client_over_the_limit_is_closed_with_a_line_in_the_log() {
-    let (workstation, _place) = agent_with("max_clients = 3");
+    let (workstation, _place) = agent_with("max-clients = 3");
     // The harness has just knocked at the door itself; its places become free in a moment.
     let place = || {
         let mut client = AgentClient::connect(&workstation.socket());
@@ -233,7 +233,7 @@ fn a_client_over_the_limit_is_closed_with_a_line_in_the_log() {
         assert_eq!(client.ask(&LIST)[0], IDENTITIES);
     }
     AgentClient::connect(&workstation.socket()).hung_up_on();
-    workstation.logs("too many clients (max_clients)");
+    workstation.logs("too many clients (max-clients)");
     // The command line has a door of its own.
     assert_eq!(workstation.status()["locked"], false);
     drop(three);

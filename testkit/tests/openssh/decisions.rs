@@ -136,7 +136,7 @@ fn the_number_stands_in_the_terminal_that_asked() {
     let server = world.server("web1");
     let mut world = world;
     world.workstation.stop();
-    let config = "name = \"workbench\"\nterminal_notices = true\n";
+    let config = "name = \"workbench\"\nterminal-notices = true\n";
     world
         .workstation
         .home()

@@ -107,14 +107,15 @@ fn what_only_the_broker_knows_is_asked() {
 }
 
 #[test]
-fn an_empty_passphrase_is_known_as_such() {
+fn passphrases_of_1_to_1024_bytes_are_usable_and_others_are_not() {
     for number in [22, 23] {
-        for (passphrase, empty) in [(&b""[..], true), (b"x", false)] {
+        for (length, usable) in [(0, false), (1, true), (1024, true), (1025, false)] {
+            let passphrase = &vec![b'x'; length][..];
             let step = step_for(&string_frame(number, passphrase));
             let Step::Ask(Ask::Lock(asked) | Ask::Unlock(asked)) = step else {
                 panic!("{step:?}")
             };
-            assert_eq!(asked.is_empty(), empty);
+            assert_eq!(asked.is_usable(), usable);
         }
     }
 }
@@ -459,6 +460,22 @@ fn i11_after_a_login_nothing_is_bound_and_forwarding_can_be_repeated() {
     let conflict = other.binding(SESSION, Use::Forwarding);
     let (_, denial) = refusal(&mut conversation, &bind_frame(&conflict));
     assert_eq!(denial, Denial::Binding(BindingRefused::Conflict));
+}
+
+#[test]
+fn i12_a_host_the_agent_is_forwarded_to_can_neither_lock_nor_unlock_it() {
+    let host = Secret::new(9);
+    for number in [22, 23] {
+        let mut here = Conversation::new();
+        bind(&mut here, &host.binding(SESSION, Use::Login));
+        here.read(&string_frame(number, b"x"));
+        assert!(matches!(here.next(&PureRust), Ok(Step::Ask(_))));
+
+        let mut forwarded = Conversation::new();
+        bind(&mut forwarded, &host.binding(SESSION, Use::Forwarding));
+        let (_, denial) = refusal(&mut forwarded, &string_frame(number, b"x"));
+        assert_eq!(denial, Denial::NotFromHere);
+    }
 }
 
 #[test]

@@ -60,12 +60,42 @@ fn the_passphrase_unlocks_and_all_is_as_before() {
 fn another_passphrase_does_not_unlock() {
     let mut world = World::new();
     world.lock("open sesame");
-    for guess in ["open sesam", "open sesame ", "Open sesame", ""] {
+    for guess in ["open sesam", "open sesame ", "Open sesame"] {
         world.ask(7, unlock(guess));
         assert_eq!(world.stretch(), wrong(7), "{guess:?}");
         assert!(world.broker.status().locked);
         world.tick(10_000);
     }
+}
+
+#[test]
+fn an_empty_passphrase_unlocks_nothing_and_costs_nobody_a_pause() {
+    let mut world = World::new();
+    world.lock("open sesame");
+    assert_eq!(world.ask(7, unlock("")), [Out::Answer(7, Answer::Failure)]);
+    world.ask(8, unlock("open sesame"));
+    world.stretch();
+    assert!(!world.broker.status().locked);
+}
+
+#[test]
+fn eight_attempts_wait_and_one_more_fails_at_once() {
+    let mut world = World::new();
+    world.lock("open sesame");
+    // The first is under way, the others wait for it.
+    for client in 0..9 {
+        assert!(
+            !world
+                .ask(client, unlock("guess"))
+                .contains(&Out::Answer(client, Answer::Failure))
+        );
+    }
+    assert_eq!(
+        world.ask(9, unlock("guess")),
+        [Out::Answer(9, Answer::Failure)]
+    );
+    world.handle(Input::Gone(ClientId(5)));
+    assert_eq!(world.ask(10, unlock("guess")), [], "a place is free again");
 }
 
 #[test]

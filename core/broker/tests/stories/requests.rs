@@ -294,14 +294,35 @@ fn a_client_that_hangs_up_takes_its_requests_off_the_screen() {
 fn sixty_four_requests_wait_and_one_more_is_refused() {
     let mut world = World::new();
     let first = world.asked_of_pixel(0);
-    for client in 1..64 {
+    for client in 1..16 {
         world.asked_of_pixel(client);
+    }
+    for client in 16..64 {
+        world.asked_while_away(client);
     }
     let ask = ask_for_login(&world.work, &world.web);
     assert_eq!(world.ask(64, ask), refused(64, Denial::TooMany));
     assert_eq!(world.list().len(), 3, "what needs no phone is answered");
     world.say(PIXEL, &denied(first.id));
-    world.asked_of_pixel(65);
+    world.asked_while_away(65);
+}
+
+#[test]
+fn a_phone_gets_sixteen_requests_at_a_time_and_the_next_when_one_ends() {
+    let mut world = World::new();
+    let first: Vec<_> = (0..16).map(|client| world.asked_of_pixel(client)).collect();
+    world.pass(10);
+    world.asked_while_away(16);
+    let outs = world.say(PIXEL, &denied(first[3].id));
+    let is_sign = |out: &&Out| matches!(out, Out::Say(PIXEL, ToSigner::Sign(_)));
+    assert_eq!(outs.iter().filter(is_sign).count(), 1, "{outs:?}");
+    // A client that hangs up before its turn was never on the screen.
+    world.asked_while_away(17);
+    let outs = world.handle(Input::Gone(ClientId(17)));
+    assert!(
+        !outs.iter().any(|out| matches!(out, Out::Say(..))),
+        "{outs:?}"
+    );
 }
 
 #[test]

@@ -272,12 +272,21 @@ fn a_forwarding_that_is_repeated_succeeds_and_is_kept_once() {
     let host = Host::new(1);
     let body = host.bind(&SESSION, Use::Forwarding);
     let once = chain(std::slice::from_ref(&body)).unwrap();
-    assert_eq!(chain(&[body.clone(), body]).unwrap(), once);
+    assert_eq!(chain(&[body.clone(), body]).unwrap().raw(), once.raw());
     // With the host's certificate it is the same key still.
     let certified = host
         .certified(&Host::new(2), 400)
         .bind(&SESSION, Use::Forwarding);
-    assert_eq!(chain(&[once.raw()[0].clone(), certified]).unwrap(), once);
+    let both = chain(&[once.raw()[0].clone(), certified]).unwrap();
+    assert_eq!(both.bindings(), once.bindings());
+}
+
+#[test]
+fn sixteen_repeats_succeed_and_one_more_is_refused() {
+    let body = Host::new(1).bind(&SESSION, Use::Forwarding);
+    let repeated = |times: usize| chain(&vec![body.clone(); 1 + times]);
+    assert!(repeated(16).is_ok());
+    assert_eq!(repeated(17), Err(BindingRefused::TooMany));
 }
 
 #[test]

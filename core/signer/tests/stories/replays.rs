@@ -333,3 +333,16 @@ fn numbered(world: &World, count: u16) -> SignRequest {
     request.id.0[..2].copy_from_slice(&count.to_be_bytes());
     request
 }
+
+#[test]
+fn an_id_on_the_screen_does_not_come_back_over_another_link_when_its_own_is_unpaired() {
+    let mut world = World::new();
+    let request = plain(&world, 1);
+    world.shown(Peer::Laptop, &request);
+    world.say(Peer::Laptop, &ToSigner::Unpaired);
+    assert_eq!(world.refused(Peer::Server, &request), Refusal::Replayed);
+    // The person's key press for the first one meets nothing.
+    assert_eq!(world.decide(request.id, yes(None)), []);
+    let other = plain(&world, 2);
+    world.shown(Peer::Server, &other);
+}

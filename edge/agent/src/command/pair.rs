@@ -1,8 +1,10 @@
 //! `vmux-agent pair`: shows an offer, then a code to compare.
+use std::io::IsTerminal as _;
 use std::path::Path;
 
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
+use rustix::termios::{QueueSelector, tcflush};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Stdin};
 use vmux_host::clock;
 use vmux_host::output::{Format, Output};
@@ -49,6 +51,7 @@ pub(super) async fn with_offer(
         | Reply::Done { .. }
         | Reply::Failed { .. } => String::new(),
     })?;
+    forget_typed_ahead();
     output.say(|_| "Does the phone show the same code? Type yes or no, then Enter:".to_owned())?;
     // The pairing can end while the person still looks: then there is no question any more.
     let last = tokio::select! {
@@ -85,6 +88,16 @@ pub(super) async fn with_offer(
     Ok(())
 }
 
+/// Lines typed before the code was there do not answer the question about it.
+pub(super) fn forget_typed_ahead() {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal()
+        && let Err(error) = tcflush(&stdin, QueueSelector::IFlush)
+    {
+        tracing::debug!(%error, "what was typed before stays");
+    }
+}
+
 const NOTHING_STORED: &str =
     "nothing was stored; if they really differed, somebody may stand between the two";
 
@@ -115,9 +128,11 @@ pub(super) fn show_offer(link: &str, expires: u64, output: &Output) -> Result<()
             Err(too_long) => format!("(no QR code: {too_long})"),
         };
         format!(
-            "{code}\n\nScan it with the phone, or on the other device:\n\n    {}\n\n{}",
-            paint.bold(format!("vmux-signer pair '{link}'")),
-            paint.dim(format!("The link works once and for {minutes} minutes. Whoever has it can pair: show it to nobody.")),
+            "{code}\n\nScan it with the phone, or run `vmux-signer pair -` on the other device and paste:\n\n    {}\n\n{}",
+            paint.bold(link),
+            paint.dim(format!(
+                "The link works once and for {minutes} minutes. Whoever has it can try to pair: show it to nobody."
+            )),
         )
     })?;
     Ok(())

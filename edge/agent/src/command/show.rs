@@ -53,7 +53,16 @@ pub(super) async fn unpair(
     let mut wire = ask::ask(&setting.state_dir, &Request::Unpair { phone }).await?;
     let reply = ask::reply(&mut wire).await?;
     output.tell(&reply, |paint| match &reply {
-        Reply::Done { name, .. } => paint.green(format!("{name} is not paired any more")),
+        Reply::Done { name, note, .. } => {
+            let note = note
+                .as_ref()
+                .map(|note| format!("\n{note}"))
+                .unwrap_or_default();
+            format!(
+                "{}{note}",
+                paint.green(format!("{name} is not paired any more"))
+            )
+        }
         Reply::Status(_)
         | Reply::Told { .. }
         | Reply::Offer { .. }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt as _, BufReader, Stdin};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Stdin};
 use tokio::process::Command;
 use vmux_host::output::{Format, Output};
 
@@ -186,7 +186,8 @@ async fn pair_here(setting: &Setting, program: &Path, output: &Output) -> Result
         return Err(Failure::new("the agent made no offer", "see its log"));
     };
     let mut signer = Command::new(program)
-        .args(["pair", &link, "--json"])
+        // The link is a secret, and arguments can be read by others.
+        .args(["pair", "-", "--json"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
@@ -195,6 +196,7 @@ async fn pair_here(setting: &Setting, program: &Path, output: &Output) -> Result
     else {
         return Err(Failure::new("the signer cannot be spoken to", "try again"));
     };
+    to_signer.write_all(format!("{link}\n").as_bytes()).await?;
     let mut lines = BufReader::new(from_signer).lines();
     let there = next_event(&mut lines).await?;
     let Reply::Code { code, .. } = ask::reply(&mut wire).await? else {
@@ -211,13 +213,14 @@ async fn pair_here(setting: &Setting, program: &Path, output: &Output) -> Result
             paint.bold(vmux_proto::Untrusted::new(theirs))
         )
     })?;
+    pair::forget_typed_ahead();
     let mut input = BufReader::new(tokio::io::stdin());
     let same = pair::answer(&mut input).await?;
     let word = match same {
         Sameness::Same => "yes\n",
         Sameness::Different => "no\n",
     };
-    tokio::io::AsyncWriteExt::write_all(&mut to_signer, word.as_bytes()).await?;
+    to_signer.write_all(word.as_bytes()).await?;
     wire.send(&Request::Answer { same })
         .await
         .map_err(ask::broken)?;
