@@ -6,6 +6,7 @@
 
 mod heard;
 mod reader;
+mod retry;
 mod timing;
 mod writer;
 
@@ -19,6 +20,7 @@ use vmux_proto::mailbox::{self, FrameRejected, Meeting, Seat};
 
 use self::heard::Heard;
 use self::reader::Reader;
+use self::retry::{Reached, Wait};
 use self::timing::{TIMING, Timing};
 use self::writer::Writer;
 use super::backoff::Backoff;
@@ -99,7 +101,9 @@ impl SeatHandle {
             })
     }
 
-    /// Closes the connection, or ends the wait for the next try, and connects at once.
+    /// Connects anew: at once if the connection that it closes has lasted, after a wait that grows
+    /// if it was young. It also ends the wait for a relay out of reach, but not a wait that keeps
+    /// two ends, or two programs on one seat, from a quarrel without pause.
     pub fn reset(&self) {
         self.orders
             .send_modify(|orders| orders.resets = orders.resets.wrapping_add(1));
@@ -202,38 +206,52 @@ struct Occupant {
 impl Occupant {
     async fn run(mut self) {
         let mut backoff = Backoff::new(self.timing.first_wait, self.timing.longest_wait);
-        while let Ended::Down(reason) = self.connection(&mut backoff).await {
+        loop {
+            let began = Heard::now();
+            let (ended, reached) = self.connection().await;
+            let Ended::Down(reason) = ended else { break };
             tracing::debug!(%reason, "relay is down");
-            let retry_in = self.wait_after(&reason, &mut backoff);
-            if let Err(GivenUp) = self.pause(reason, retry_in).await {
+            if reason == DownReason::Reset {
+                self.resets = self.ordered.borrow().resets;
+            }
+            let random = entropy::fill().ok();
+            let ago = began.ago();
+            let wait = Wait::after(&reason, reached, ago, &mut backoff, self.timing, random);
+            if let Err(GivenUp) = self.pause(reason, wait).await {
                 break;
             }
         }
         self.announce.send_replace(None);
     }
 
-    /// One connection, from the first try to its end.
-    async fn connection(&mut self, backoff: &mut Backoff) -> Ended {
-        let (mut resets, mut stops) = (self.ordered.clone(), self.ordered.clone());
+    /// One connection, from the first try to its end, and how far it came.
+    async fn connection(&mut self) -> (Ended, Reached) {
+        let mut stops = self.ordered.clone();
         let dialed = tokio::select! {
-            () = given_up(&mut stops, &self.tell) => return Ended::GivenUp,
-            () = reset_asked(&mut resets, self.resets) => return Ended::Down(DownReason::Reset),
+            () = given_up(&mut stops, &self.tell) => return (Ended::GivenUp, Reached::Nothing),
             dialed = timeout(self.timing.dial, self.dialer.dial()) => dialed,
         };
-        let socket = match dialed {
-            Ok(Ok(socket)) => socket,
-            Ok(Err(reason)) => return Ended::Down(reason),
-            Err(_) => return Ended::Down(DownReason::TookTooLong),
+        let failed = match dialed {
+            Ok(Ok(socket)) => return self.connected(socket).await,
+            Ok(Err(reason)) => reason,
+            Err(_) => DownReason::TookTooLong,
         };
+        (Ended::Down(failed), Reached::Nothing)
+    }
+
+    async fn connected(&mut self, socket: Socket) -> (Ended, Reached) {
+        // This is the new connection that a reset before it asked for.
+        self.resets = self.ordered.borrow().resets;
         self.connection = self.connection.wrapping_add(1);
         let opened = Heard::now();
         let ended = Box::pin(self.hold(socket)).await;
         self.announce.send_replace(None);
-        // A relay that takes every connection and drops it at once is not a success.
-        if opened.ago() >= self.timing.healthy {
-            backoff.restart();
-        }
-        ended
+        let reached = if opened.ago() >= self.timing.healthy {
+            Reached::Lastingly
+        } else {
+            Reached::Briefly
+        };
+        (ended, reached)
     }
 
     async fn hold(&mut self, socket: Socket) -> Ended {
@@ -264,33 +282,27 @@ impl Occupant {
         }
     }
 
-    fn wait_after(&mut self, reason: &DownReason, backoff: &mut Backoff) -> Duration {
-        if *reason == DownReason::Reset {
-            self.resets = self.ordered.borrow().resets;
-            backoff.restart();
-            return Duration::ZERO;
-        }
-        if reason.is_lasting() {
-            backoff.slow_down();
-        }
-        backoff.next(entropy::fill().ok())
-    }
-
     /// Tells that the relay is down and waits for the next try, or for an order.
-    async fn pause(&mut self, reason: DownReason, retry_in: Duration) -> Result<(), GivenUp> {
+    async fn pause(&mut self, reason: DownReason, wait: Wait) -> Result<(), GivenUp> {
         let (mut resets, mut stops) = (self.ordered.clone(), self.ordered.clone());
         let waited = async {
-            let down = SeatEvent::Down { reason, retry_in };
+            let down = SeatEvent::Down {
+                reason,
+                retry_in: wait.whole,
+            };
             self.tell.send(down).await.map_err(|_| GivenUp)?;
+            sleep(wait.least).await;
             tokio::select! {
-                () = sleep(retry_in) => Ok(()),
-                () = reset_asked(&mut resets, self.resets) => Ok(()),
+                () = sleep(wait.whole.saturating_sub(wait.least)) => {}
+                () = reset_asked(&mut resets, self.resets) => {}
             }
+            Ok(())
         };
         tokio::select! {
             () = given_up(&mut stops, &self.tell) => return Err(GivenUp),
             waited = waited => waited?,
         }
+        // The next try is what a reset during the wait asked for.
         self.resets = self.ordered.borrow().resets;
         Ok(())
     }

@@ -32,13 +32,20 @@ const QUICK: Timing = Timing {
     first_wait: Duration::from_millis(20),
     longest_wait: Duration::from_millis(100),
     healthy: Duration::from_secs(10),
+    between: Duration::from_millis(300),
 };
 
 /// Tries again so late that a test would notice.
 const SLOW: Timing = Timing {
-    first_wait: Duration::from_hours(1),
-    longest_wait: Duration::from_hours(1),
+    first_wait: Duration::from_hours(1000),
+    longest_wait: Duration::from_hours(1000),
     ..QUICK
+};
+
+/// And a connection is a success soon.
+const SOON_HEALTHY: Timing = Timing {
+    healthy: Duration::from_millis(100),
+    ..SLOW
 };
 
 struct Taken {
@@ -103,6 +110,10 @@ impl Relay {
 
     async fn accept(&self) -> WebSocketStream<TcpStream> {
         shake_hands(self.tcp().await).await
+    }
+
+    async fn is_left_alone_for(&self, time: Duration) -> bool {
+        timeout(time, self.listener.accept()).await.is_err()
     }
 }
 
@@ -431,13 +442,14 @@ async fn while_nobody_listens_it_is_tried_again_and_then_reached() {
 }
 
 #[tokio::test]
-async fn a_reset_connects_anew_at_once() {
+async fn a_reset_of_a_connection_that_lasted_connects_anew_at_once() {
     let relay = Relay::open().await;
-    let mut seat = take(&relay.address, Trust::web(), &SLOW);
+    let mut seat = take(&relay.address, Trust::web(), &SOON_HEALTHY);
     let mut socket = relay.accept().await;
     seat.expect(SeatEvent::Seated).await;
     socket.send(meeting(1)).await.unwrap();
     seat.met().await;
+    sleep(SOON_HEALTHY.healthy * 2).await;
     seat.handle.reset();
     let now = SeatEvent::Down {
         reason: DownReason::Reset,
@@ -447,7 +459,8 @@ async fn a_reset_connects_anew_at_once() {
     let socket = relay.accept().await;
     seat.expect(SeatEvent::Seated).await;
 
-    // Also out of a wait that would last an hour, unless its dice were very lucky.
+    // Also out of the wait after such a connection was lost.
+    sleep(SOON_HEALTHY.healthy * 2).await;
     drop(socket);
     assert_eq!(seat.down().await, DownReason::Lost);
     seat.handle.reset();
@@ -459,9 +472,148 @@ async fn a_reset_connects_anew_at_once() {
 }
 
 #[tokio::test]
-async fn what_was_not_sent_in_its_meeting_is_not_sent_in_another() {
+async fn a_reset_of_a_young_connection_waits_and_no_other_reset_ends_the_wait() {
     let relay = Relay::open().await;
     let mut seat = take(&relay.address, Trust::web(), &SLOW);
+    let mut socket = relay.accept().await;
+    seat.expect(SeatEvent::Seated).await;
+    socket.send(meeting(1)).await.unwrap();
+    seat.met().await;
+    seat.handle.reset();
+    let SeatEvent::Down { reason, retry_in } = seat.next().await else {
+        panic!("still there");
+    };
+    assert_eq!(reason, DownReason::Reset);
+    assert!(retry_in > Duration::ZERO);
+    for _ in 0..4 {
+        seat.handle.reset();
+        assert!(relay.is_left_alone_for(SLOW.between / 2).await);
+    }
+}
+
+#[tokio::test]
+async fn two_ends_that_never_finish_a_handshake_do_not_storm_the_relay() {
+    const GROWING: Timing = Timing {
+        longest_wait: Duration::from_hours(1000),
+        ..QUICK
+    };
+    let relay = Relay::open().await;
+    let mut seat = take(&relay.address, Trust::web(), &GROWING);
+    let handle = seat.handle.clone();
+    let despair = tokio::spawn(async move {
+        while let Some(event) = seat.events.recv().await {
+            if let SeatEvent::Met(_) | SeatEvent::Left | SeatEvent::Down { .. } = event {
+                handle.reset();
+            }
+        }
+    });
+    // None is closed by the relay.
+    let mut connections = Vec::new();
+    let storm = async {
+        loop {
+            let mut socket = relay.accept().await;
+            socket.send(meeting(1)).await.unwrap();
+            connections.push(socket);
+        }
+    };
+    let ended: Result<(), _> = timeout(Duration::from_millis(1500), storm).await;
+    assert!(ended.is_err());
+    let count = connections.len();
+    assert!((2..30).contains(&count), "{count} connections");
+    despair.abort();
+}
+
+#[tokio::test]
+async fn a_reset_while_connecting_is_done_by_that_connection() {
+    let relay = Relay::open().await;
+    let mut seat = take(&relay.address, Trust::web(), &SLOW);
+    let stream = relay.tcp().await;
+    seat.handle.reset();
+    let _socket = shake_hands(stream).await;
+    seat.expect(SeatEvent::Seated).await;
+    sleep(Duration::from_millis(50)).await;
+    assert!(seat.events.try_recv().is_err());
+}
+
+/// A seat whose relay was not there when it was tried first, and is now.
+async fn out_of_reach_once() -> (Relay, Taken) {
+    let relay = Relay::open().await;
+    let place: SocketAddr = relay.listener.local_addr().unwrap();
+    let address = relay.address.clone();
+    drop(relay);
+    let mut seat = take(&address, Trust::web(), &SLOW);
+    assert!(matches!(seat.down().await, DownReason::Unreachable(_)));
+    let listener = TcpListener::bind(place).await.unwrap();
+    (Relay { listener, address }, seat)
+}
+
+#[tokio::test]
+async fn a_reset_ends_the_wait_for_a_relay_out_of_reach() {
+    let (relay, mut seat) = out_of_reach_once().await;
+    // Nobody asks, and then somebody does.
+    assert!(relay.is_left_alone_for(SLOW.between * 2).await);
+    seat.handle.reset();
+    let _socket = relay.accept().await;
+    seat.expect(SeatEvent::Seated).await;
+}
+
+#[tokio::test]
+async fn a_reset_right_after_a_try_waits_a_little_until_the_next() {
+    let (relay, mut seat) = out_of_reach_once().await;
+    seat.handle.reset();
+    assert!(relay.is_left_alone_for(SLOW.between / 2).await);
+    let _socket = relay.accept().await;
+    seat.expect(SeatEvent::Seated).await;
+}
+
+const AWAY: Timing = Timing {
+    longest_wait: Duration::from_millis(600),
+    ..QUICK
+};
+
+/// A seat that the relay has just closed for this reason.
+async fn closed_for(reason: CloseReason) -> (Relay, Taken, Duration) {
+    let relay = Relay::open().await;
+    let mut seat = take(&relay.address, Trust::web(), &AWAY);
+    let mut socket = relay.accept().await;
+    seat.expect(SeatEvent::Seated).await;
+    let close = CloseFrame {
+        code: reason.code().into(),
+        reason: reason.name().into(),
+    };
+    socket.close(Some(close)).await.unwrap();
+    let SeatEvent::Down {
+        reason: told,
+        retry_in,
+    } = seat.next().await
+    else {
+        panic!("still there");
+    };
+    assert_eq!(told, DownReason::Closed(reason));
+    (relay, seat, retry_in)
+}
+
+#[tokio::test]
+async fn whoever_was_replaced_leaves_the_seat_to_the_other_for_the_longest_wait() {
+    let (relay, mut seat, retry_in) = closed_for(CloseReason::Replaced).await;
+    assert!(retry_in >= AWAY.longest_wait);
+    seat.handle.reset();
+    assert!(relay.is_left_alone_for(AWAY.longest_wait / 2).await);
+    let _socket = relay.accept().await;
+    seat.expect(SeatEvent::Seated).await;
+}
+
+#[tokio::test]
+async fn whoever_was_closed_by_a_relay_that_stops_is_back_before_that() {
+    let (relay, _seat, retry_in) = closed_for(CloseReason::Shutdown).await;
+    assert!(retry_in <= AWAY.first_wait);
+    assert!(!relay.is_left_alone_for(AWAY.longest_wait / 2).await);
+}
+
+#[tokio::test]
+async fn what_was_not_sent_in_its_meeting_is_not_sent_in_another() {
+    let relay = Relay::open().await;
+    let mut seat = take(&relay.address, Trust::web(), &QUICK);
     // Which of the frames and the reset is first is up to chance, so more than once.
     for _ in 0..16 {
         let mut socket = relay.accept().await;

@@ -23,6 +23,8 @@ pub(super) struct Timing {
     pub(super) longest_wait: Duration,
     /// A connection of this age was a success.
     pub(super) healthy: Duration,
+    /// From one try to the next, even if a reset ends the wait.
+    pub(super) between: Duration,
 }
 
 pub(super) const TIMING: Timing = Timing {
@@ -35,4 +37,5 @@ pub(super) const TIMING: Timing = Timing {
     first_wait: Duration::from_millis(250),
     longest_wait: Duration::from_secs(30),
     healthy: Duration::from_secs(10),
+    between: Duration::from_secs(1),
 };
