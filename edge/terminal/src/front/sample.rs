@@ -115,6 +115,25 @@ pub(crate) fn forwarded() -> Prompt {
     }
 }
 
+/// The same through so many hosts.
+pub(crate) fn hops(count: u8) -> Prompt {
+    let hop = |number: u8| {
+        let Some(Host {
+            standing: Standing::Pinned(pin),
+            ..
+        }) = pinned().host
+        else {
+            panic!("not pinned")
+        };
+        let name = PinName::parse(&format!("host-in-rack-{number}")).unwrap();
+        host(number, Standing::Pinned(Pin { name, ..pin }))
+    };
+    Prompt {
+        hops: (1..=count).map(hop).collect(),
+        ..forwarded()
+    }
+}
+
 /// A signature for git, asked for on the workstation itself.
 pub(crate) fn git() -> Prompt {
     let subject = Subject::Signature {

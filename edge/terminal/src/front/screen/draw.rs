@@ -9,7 +9,7 @@ use ratatui::widgets::{Block, BorderType, Padding, Paragraph};
 use vmux_signer::Prompt;
 
 use super::idle;
-use super::keys::{After, MIN_SIZE, Mode, Screen};
+use super::keys::{After, Mode, Screen};
 use super::model::Model;
 use super::rows;
 use super::text::{fit, width};
@@ -56,7 +56,7 @@ fn request(
     theme: Theme,
     now: u64,
 ) {
-    let inside = usize::from(area.width).saturating_sub(FRAME);
+    let inside = rows::inside(area.width);
     let checked = rows::checked(prompt, screen, theme, inside);
     let reported = rows::reported(prompt, inside);
     let [boxes, bottom] = split(area, area.height.saturating_sub(2));
@@ -68,7 +68,8 @@ fn request(
     } else {
         checked
     };
-    let most = boxes.height.saturating_sub(height(1));
+    let checked = rows::fitting(checked, boxes.height);
+    let most = boxes.height.saturating_sub(rows::LEAST_REPORTED);
     let [top, rest] = split(boxes, height(checked.len()).min(most));
     let [middle, below] = split(rest, height(reported.len()));
 
@@ -106,8 +107,10 @@ fn request(
 
     others(frame, below, model, prompt);
     let [question, keys] = split(bottom, 1);
-    ask(frame, question, prompt, screen, theme, now);
-    frame.render_widget(Line::raw(help(prompt, screen, model.prompts().len())), keys);
+    let enlarge = screen.enlarge(prompt, frame.area().as_size());
+    let help = help(prompt, screen, enlarge.as_deref(), model.prompts().len());
+    ask(frame, question, (prompt, enlarge), screen, theme, now);
+    frame.render_widget(Line::raw(help), keys);
 }
 
 /// The other requests, as many as fit.
@@ -136,13 +139,13 @@ fn others(frame: &mut Frame<'_>, area: Rect, model: &Model, prompt: &Prompt) {
 fn ask(
     frame: &mut Frame<'_>,
     area: Rect,
-    prompt: &Prompt,
+    (prompt, enlarge): (&Prompt, Option<String>),
     screen: &Screen,
     theme: Theme,
     now: u64,
 ) {
     let columns = usize::from(area.width);
-    let line = match (screen.note, &screen.mode) {
+    let line = match (screen.note.as_deref(), &screen.mode) {
         (Some(note), _) => Line::styled(fit(&format!(" {note}"), columns), theme.bad()),
         (None, Mode::Number(typed)) => {
             // The digits stand first, so that no name can push them off the line.
@@ -156,16 +159,16 @@ fn ask(
         }
         (None, Mode::Decided) => Line::raw(" …"),
         (None, Mode::Looking) if screen.is_guarded(now) => Line::styled(" …", theme.dim()),
-        (None, Mode::Looking) => Line::raw(fit(&format!(" {}", advice(prompt, area)), columns)),
+        (None, Mode::Looking) => Line::raw(fit(&format!(" {}", advice(prompt, enlarge)), columns)),
     };
     frame.render_widget(line, area);
 }
 
-fn advice(prompt: &Prompt, area: Rect) -> String {
+fn advice(prompt: &Prompt, enlarge: Option<String>) -> String {
     if prompt.is_blocked() {
         "This cannot be approved, only denied.".to_owned()
-    } else if area.width < MIN_SIZE.width {
-        "Make the window larger to approve.".to_owned()
+    } else if let Some(enlarge) = enlarge {
+        enlarge
     } else if prompt.number.is_some() {
         format!(
             "Approving needs the number that {} shows.",
@@ -176,13 +179,14 @@ fn advice(prompt: &Prompt, area: Rect) -> String {
     }
 }
 
-fn help(prompt: &Prompt, screen: &Screen, waiting: usize) -> String {
+fn help(prompt: &Prompt, screen: &Screen, enlarge: Option<&str>, waiting: usize) -> String {
     let mut keys = match &screen.mode {
+        Mode::Number(_) if enlarge.is_some() => vec!["Esc back"],
         Mode::Number(typed) if typed.len() == 2 => vec!["Enter approve", "Esc back"],
         Mode::Number(_) => vec!["type two digits", "Esc back"],
         Mode::Name(_, After::Looking | After::Number) => vec!["Enter keep", "Esc back"],
         Mode::Decided => vec![],
-        Mode::Looking if prompt.is_blocked() => vec!["d deny"],
+        Mode::Looking if prompt.is_blocked() || enlarge.is_some() => vec!["d deny"],
         Mode::Looking => vec!["a approve", "d deny"],
     };
     let naming = match screen.mode {
@@ -225,7 +229,9 @@ fn airy(rows: Vec<Line<'static>>) -> Vec<Line<'static>> {
 
 /// Rows of a box with this many lines.
 fn height(lines: usize) -> u16 {
-    u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(2)
+    u16::try_from(lines)
+        .unwrap_or(u16::MAX)
+        .saturating_add(rows::BORDERS)
 }
 
 /// The first rows of an area, and the others.
@@ -244,9 +250,6 @@ pub(super) fn split(area: Rect, rows: u16) -> [Rect; 2] {
         },
     ]
 }
-
-/// Two borders, two columns of padding.
-const FRAME: usize = 4;
 
 const NOT_CHECKED: &str = " — not checked ";
 

@@ -1,6 +1,8 @@
 //! What the person's keys mean. A request is decided by keys pressed while it was on the screen for
 //! a moment, and by nothing that was on its way when it appeared.
 
+use std::borrow::Cow;
+
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Size;
 use vmux_proto::message::{Number, RequestId};
@@ -8,6 +10,7 @@ use vmux_proto::untrusted::is_visible;
 use vmux_signer::{Decision, PinName, Prompt};
 
 use super::model::Model;
+use super::rows::left_out;
 use crate::front::Act;
 use crate::front::words::{Goes, suggested_name};
 
@@ -20,7 +23,7 @@ pub(super) struct Screen {
     pub(super) mode: Mode,
     /// What a new host will be called.
     name: Option<PinName>,
-    pub(super) note: Option<&'static str>,
+    pub(super) note: Option<Cow<'static, str>>,
 }
 
 /// What is being typed.
@@ -65,6 +68,22 @@ impl Screen {
             .is_none_or(|since| now < since.saturating_add(GUARD_MS))
     }
 
+    /// What stands in the way of approving in a window of this size.
+    pub(super) fn enlarge(&self, prompt: &Prompt, size: Size) -> Option<String> {
+        if size.width < MIN_SIZE.width || size.height < MIN_SIZE.height {
+            let Size { width, height } = MIN_SIZE;
+            return Some(format!(
+                "Enlarge the window to {width}x{height} to approve."
+            ));
+        }
+        match left_out(prompt, self, size) {
+            0 => None,
+            more => Some(format!(
+                "Enlarge the window to approve: {more} lines do not fit."
+            )),
+        }
+    }
+
     /// Keeps to the request on the screen; takes the oldest one when it is gone.
     pub(super) fn follow(&mut self, model: &Model) {
         if self.shown(model).is_none() {
@@ -107,7 +126,7 @@ impl Screen {
         self.note = None;
         match core::mem::take(&mut self.mode) {
             Mode::Looking => self.looking(key.code, prompt, model, size),
-            Mode::Number(text) => self.number(key.code, text, prompt),
+            Mode::Number(text) => self.number(key.code, text, prompt, size),
             Mode::Name(text, after) => {
                 self.naming(key.code, text, after);
                 None
@@ -133,15 +152,15 @@ impl Screen {
         match key {
             KeyCode::Char('d') => return Some(self.decide(prompt, Decision::Deny)),
             KeyCode::Char('a') if prompt.is_blocked() => {
-                self.note = Some("A changed host key cannot be approved.");
-            }
-            KeyCode::Char('a') if size.width < MIN_SIZE.width || size.height < MIN_SIZE.height => {
-                self.note = Some("Make the window larger first.");
+                self.note = Some("A changed host key cannot be approved.".into());
             }
             KeyCode::Char('a') if prompt.number.is_some() => {
-                self.mode = Mode::Number(String::new());
+                self.note = self.enlarge(prompt, size).map(Cow::Owned);
+                if self.note.is_none() {
+                    self.mode = Mode::Number(String::new());
+                }
             }
-            KeyCode::Char('a') => return Some(self.approve(prompt, None)),
+            KeyCode::Char('a') => return self.approve(prompt, None, size),
             KeyCode::Char('n') => self.begin_naming(prompt, After::Looking),
             KeyCode::Tab => self.show(neighbour(model.prompts(), prompt)),
             KeyCode::BackTab => self.show(neighbour(model.prompts().iter().rev(), prompt)),
@@ -151,7 +170,13 @@ impl Screen {
         None
     }
 
-    fn number(&mut self, key: KeyCode, mut text: String, prompt: &Prompt) -> Option<Act> {
+    fn number(
+        &mut self,
+        key: KeyCode,
+        mut text: String,
+        prompt: &Prompt,
+        size: Size,
+    ) -> Option<Act> {
         match key {
             KeyCode::Char(digit) if digit.is_ascii_digit() && text.len() < 2 => text.push(digit),
             KeyCode::Backspace => drop(text.pop()),
@@ -162,9 +187,13 @@ impl Screen {
             }
             KeyCode::Enter if text.len() == 2 => {
                 if let Some(number) = Number::parse(&text) {
-                    return Some(self.approve(prompt, Some(number)));
+                    let act = self.approve(prompt, Some(number), size);
+                    if act.is_none() {
+                        self.mode = Mode::Number(text);
+                    }
+                    return act;
                 }
-                self.note = Some("The number is from 10 to 99.");
+                self.note = Some("The number is from 10 to 99.".into());
                 text.clear();
             }
             _ => {}
@@ -192,7 +221,9 @@ impl Screen {
                     self.mode = after.into();
                     return;
                 }
-                Err(_) => self.note = Some("A name has 1 to 128 visible characters, no spaces."),
+                Err(_) => {
+                    self.note = Some("A name has 1 to 128 visible characters, no spaces.".into());
+                }
             },
             KeyCode::Esc => {
                 self.mode = after.into();
@@ -203,9 +234,14 @@ impl Screen {
         self.mode = Mode::Name(text, after);
     }
 
-    fn approve(&mut self, prompt: &Prompt, number: Option<Number>) -> Act {
+    /// Approves, if everything that was checked can be seen.
+    fn approve(&mut self, prompt: &Prompt, number: Option<Number>, size: Size) -> Option<Act> {
+        self.note = self.enlarge(prompt, size).map(Cow::Owned);
+        if self.note.is_some() {
+            return None;
+        }
         let name = self.name.clone();
-        self.decide(prompt, Decision::Approve { number, name })
+        Some(self.decide(prompt, Decision::Approve { number, name }))
     }
 
     fn decide(&mut self, prompt: &Prompt, decision: Decision) -> Act {

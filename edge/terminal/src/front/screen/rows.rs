@@ -1,5 +1,6 @@
 //! The lines of a request: what was checked here, and what is merely reported.
 
+use ratatui::layout::Size;
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use vmux_proto::Untrusted;
@@ -47,6 +48,46 @@ pub(super) fn checked(
         (_, Subject::Login { .. }) => {}
     }
     rows
+}
+
+/// How many lines of what was checked a window of this size leaves out. Nobody approves what they
+/// cannot see.
+pub(super) fn left_out(prompt: &Prompt, screen: &Screen, size: Size) -> usize {
+    let all = checked(prompt, screen, Theme::Plain, inside(size.width)).len();
+    all.saturating_sub(visible(all, room_for_boxes(size.height)))
+}
+
+/// As many of the lines as fit, and how many do not.
+pub(super) fn fitting(mut lines: Vec<Line<'static>>, boxes: u16) -> Vec<Line<'static>> {
+    let all = lines.len();
+    let visible = visible(all, boxes);
+    if visible < all {
+        lines.truncate(visible);
+        let more = all.saturating_sub(visible);
+        lines.push(Line::styled(format!("+{more} lines"), BOLD));
+    }
+    lines
+}
+
+/// How many of so many lines are shown where the boxes have these rows.
+fn visible(all: usize, boxes: u16) -> usize {
+    let room = usize::from(boxes.saturating_sub(LEAST_REPORTED).saturating_sub(BORDERS));
+    if all <= room {
+        all
+    } else {
+        // One is for the mark that says so.
+        room.saturating_sub(1)
+    }
+}
+
+/// Columns in a box of a window this wide.
+pub(super) fn inside(width: u16) -> usize {
+    usize::from(width).saturating_sub(FRAME)
+}
+
+/// Rows for both boxes in a window this high: without the header, the question and the keys.
+pub(super) const fn room_for_boxes(height: u16) -> u16 {
+    height.saturating_sub(3)
 }
 
 /// What the workstation says about the client, most telling first.
@@ -160,8 +201,9 @@ fn with(prompt: &Prompt, room: usize) -> String {
 fn name(prompt: &Prompt, name: Option<&PinName>) -> String {
     match name {
         None => "it has no name yet (n gives it one)".to_owned(),
+        // In front of the name, so that no name can push it off the row.
         Some(name) if prompt.reported.host.as_deref() == Some(name.as_str()) => {
-            format!("it {}, as reported below (n changes it)", name.as_str())
+            format!("reported name {} (n changes it)", name.as_str())
         }
         Some(name) => format!("it {} (n changes it)", name.as_str()),
     }
@@ -181,6 +223,15 @@ fn base(program: &str) -> &str {
         .find(|part| !part.is_empty())
         .unwrap_or(program)
 }
+
+/// Two borders, two columns of padding.
+const FRAME: usize = 4;
+
+/// Rows of a box's frame.
+pub(super) const BORDERS: u16 = 2;
+
+/// What is reported has a line at least.
+pub(super) const LEAST_REPORTED: u16 = 1 + BORDERS;
 
 /// Columns of a label and the space after it.
 const LABEL: usize = 6;

@@ -396,6 +396,30 @@ fn in_a_window_too_small_to_see_everything_nothing_is_approved() {
 }
 
 #[test]
+fn what_is_not_all_on_the_screen_is_not_approved() {
+    let (two, seven) = (sample::hops(2), sample::hops(7));
+    let mut person = Person::before(&two);
+    person.size = SMALL;
+    let approved = |prompt| approve(prompt, Some("42"), Some("web-1.example"));
+    assert_eq!(person.type_in("a42\n"), approved(&two));
+
+    let mut person = Person::before(&seven);
+    person.size = SMALL;
+    assert_eq!(person.type_in("a42\n"), None);
+    assert_eq!(person.screen.mode, Mode::Looking);
+    assert_eq!(person.type_in("d"), deny(&seven));
+
+    // Made smaller while the number is typed.
+    let mut person = Person::before(&seven);
+    assert_eq!(person.type_in("a42"), None);
+    person.size = SMALL;
+    assert_eq!(person.type_in("\n"), None);
+    assert!(person.sees().contains("do not fit"), "{}", person.sees());
+    person.size = USUAL;
+    assert_eq!(person.type_in("\n"), approved(&seven));
+}
+
+#[test]
 fn the_signer_is_left_with_q_or_control_c_but_not_from_within_a_field() {
     assert_eq!(Person::facing(&[]).type_in("q"), Some(Act::Quit));
     assert_eq!(
