@@ -391,8 +391,11 @@ impl Broker {
             ToAgent::Identities(identities) => {
                 let identities = understood(identities);
                 let count = identities.len();
-                self.with_phone(link, |phone| phone.record.identities = identities);
-                self.outputs.push_back(Output::Store);
+                let known = self.phone(link).map(|phone| &phone.record.identities);
+                if known != Some(&identities) {
+                    self.with_phone(link, |phone| phone.record.identities = identities);
+                    self.outputs.push_back(Output::Store);
+                }
                 self.outputs
                     .push_back(Output::Event(Event::Identities(link, count)));
             }

@@ -59,8 +59,10 @@ pub fn is_visible(character: char) -> bool {
         return false;
     }
     !matches!(u32::from(character),
+        // Arabic number and end marks, Syriac abbreviation, blank Braille
+        0x600..=0x605 | 0x6dd | 0x70f | 0x890 | 0x891 | 0x8e2 | 0x2800
         // soft hyphen, combining grapheme joiner, Arabic letter mark, Hangul fillers, Khmer vowels
-        0xad | 0x34f | 0x61c | 0x115f | 0x1160 | 0x17b4 | 0x17b5
+        | 0xad | 0x34f | 0x61c | 0x115f | 0x1160 | 0x17b4 | 0x17b5
         // Mongolian selectors, zero width and directional marks, separators, embeddings
         | 0x180b..=0x180f | 0x200b..=0x200f | 0x2028..=0x202e
         // word joiner, invisible operators, isolates, deprecated format characters

@@ -3,6 +3,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use tracing_appender::non_blocking::NonBlockingBuilder;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use vmux_agent::command::{self, CommandLine};
@@ -14,9 +15,13 @@ fn main() -> ExitCode {
         .with_default_directive(LevelFilter::WARN.into())
         .with_env_var("VMUX_LOG")
         .from_env_lossy();
+    // From a thread of its own and lossy: a terminal that stands still must not stall the agent.
+    let (writer, _flush_at_the_end) = NonBlockingBuilder::default()
+        .lossy(true)
+        .finish(std::io::stderr());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .init();
     if let Err(not_hardened) = harden() {

@@ -150,11 +150,20 @@ impl Provenance {
 
     /// The hints as the signer gets them, each within its limit. Host names are looked up elsewhere.
     pub fn reported(&self) -> Reported {
-        let processes = self.chain.iter().map(|process| ReportedProcess {
-            pid: process.pid,
-            program: process.program.as_ref().map(bounded).unwrap_or_default(),
-            command: process.command(),
-        });
+        let processes = self
+            .chain
+            .iter()
+            .zip(0..)
+            .map(|(process, at)| ReportedProcess {
+                pid: process.pid,
+                program: process.program.as_ref().map(bounded).unwrap_or_default(),
+                // What started the shell is the machine's business, not the phone's.
+                command: if at < TELLING {
+                    process.command()
+                } else {
+                    String::new()
+                },
+            });
         Reported {
             processes: processes.collect(),
             directory: self
@@ -181,6 +190,9 @@ impl Process {
         cut(&words.join(" "), MAX_HINT).to_owned()
     }
 }
+
+/// Processes whose command line the phone is told: the client, what ran it, and the shell.
+const TELLING: usize = 3;
 
 /// Finds out about a client. Reads what other processes wrote, so it can hang: use [`Inspector`].
 pub trait Inspect: Send + Sync + 'static {
