@@ -2,7 +2,7 @@
 //!
 //! The agent made the same checks. They are repeated here because the agent may lie.
 use crate::identity::{Identities, Identity};
-use crate::pins::{Pins, Standing};
+use crate::pins::{Pin, Pins, Standing};
 use crate::prompt::{Host, Prompt, Subject};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -101,6 +101,15 @@ impl Asked {
         })
     }
 
+    /// The pin of another key that has the name reported for a new host.
+    fn namesake(&self, reported: &Reported, pins: &Pins) -> Option<Pin> {
+        let key = self.destination.host_key()?;
+        let is_new = self.destination.level().is_verified()
+            && pins.standing(key, reported.host.as_deref()) == Standing::New;
+        let name = reported.host.as_deref().filter(|_| is_new)?;
+        pins.namesakes(key.fingerprint(), name).next().cloned()
+    }
+
     /// Builds the prompt; `number` is taken where the request needs one.
     pub(crate) fn prompt(
         &self,
@@ -124,6 +133,7 @@ impl Asked {
             level: self.destination.level(),
             host: self.host(&request.reported, pins),
             hops,
+            namesake: self.namesake(&request.reported, pins),
             number: None,
             deadline,
             reported: request.reported.clone(),

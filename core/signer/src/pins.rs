@@ -2,7 +2,8 @@
 //!
 //! A pin is made only when the person approves a login to a host whose key proved itself. Names that
 //! the workstation reports are never looked up to decide trust, with one exception: a reported name
-//! that is pinned to another key of the same kind is shown as changed, and then nothing is signed.
+//! that is pinned to another key of the same kind is shown as changed, and then nothing is signed. One
+//! that is pinned to a key of another kind is said to be taken.
 use crate::record::{RecordDamaged, decode, encode};
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString as _};
@@ -106,14 +107,27 @@ impl Pins {
             return Standing::Pinned(pin.clone());
         }
         let algorithm = key.algorithm().name();
-        let conflicting = self
-            .0
-            .iter()
-            .find(|pin| reported == Some(pin.name.as_str()) && pin.algorithm == algorithm);
+        let conflicting = reported.and_then(|name| {
+            let mut namesakes = self.namesakes(fingerprint, name);
+            namesakes.find(|pin| pin.algorithm == algorithm)
+        });
         conflicting.map_or(Standing::New, |pin| Standing::Changed(pin.clone()))
     }
 
-    /// Notes an approved login to a proven host; a new host gets `name`.
+    /// The pins of other keys that have this name, as resolvers compare names: without regard to case
+    /// or to a dot at the end.
+    pub fn namesakes<'a>(
+        &'a self,
+        of: Fingerprint,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'a Pin> + 'a {
+        self.0
+            .iter()
+            .filter(move |pin| pin.fingerprint != of && is_same_name(pin.name.as_str(), name))
+    }
+
+    /// Notes an approved login to a proven host; a new host gets `name`, unless that belongs to another
+    /// key of its kind.
     pub(crate) fn approved(&mut self, key: &PublicKey, name: Option<&PinName>, wall: u64) {
         let fingerprint = key.fingerprint();
         if let Some(pin) = self.0.iter_mut().find(|pin| pin.fingerprint == fingerprint) {
@@ -131,11 +145,17 @@ impl Pins {
                 self.0.remove(at);
             }
         }
+        let algorithm = key.algorithm().name();
+        let free = name.filter(|name| {
+            let mut others = self.namesakes(fingerprint, name.as_str());
+            !others.any(|pin| pin.algorithm == algorithm)
+        });
         let unnamed = || PinName(fingerprint.to_string());
+        let name = free.cloned().unwrap_or_else(unnamed);
         self.0.push(Pin {
             fingerprint,
-            algorithm: key.algorithm().name().into(),
-            name: name.cloned().unwrap_or_else(unnamed),
+            algorithm: algorithm.into(),
+            name,
             first_seen: wall,
             last_used: wall,
             uses: 1,
@@ -203,6 +223,14 @@ impl Pins {
     }
 }
 
+fn is_same_name(one: &str, other: &str) -> bool {
+    let folded = |name: &'_ str| -> String {
+        let name = name.strip_suffix('.').unwrap_or(name);
+        name.chars().flat_map(char::to_lowercase).collect()
+    };
+    folded(one) == folded(other)
+}
+
 fn matches(pin: &Pin, name: &str) -> bool {
     pin.name.as_str() == name || pin.fingerprint.to_string() == name
 }
@@ -264,6 +292,20 @@ mod tests {
                 "SHA256:HbW3g8zUjNSksFbqTiUWPWg2Bq1x8xdGUrliXFzSnUw",
             ]
         );
+    }
+
+    #[test]
+    fn names_are_the_same_whatever_their_case_and_with_a_dot_at_the_end() {
+        for (other, same) in [
+            ("github.com", true),
+            ("GitHub.COM", true),
+            ("github.com.", true),
+            ("github.com..", false),
+            ("github.co", false),
+            ("", false),
+        ] {
+            assert_eq!(is_same_name("github.com", other), same, "{other}");
+        }
     }
 
     #[test]

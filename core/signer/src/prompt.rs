@@ -2,7 +2,7 @@
 //!
 //! Built from bytes the signer parsed itself. What the workstation merely reports stands apart, in
 //! [`Prompt::reported`], and must be shown apart.
-use crate::pins::Standing;
+use crate::pins::{Pin, Standing};
 use alloc::string::String;
 use alloc::vec::Vec;
 use vmux_link::LinkId;
@@ -32,6 +32,9 @@ pub struct Prompt {
     pub host: Option<Host>,
     /// Hosts the request was forwarded through, first hop first; each proved itself.
     pub hops: Vec<Host>,
+    /// The pin of another key that has the reported name already, when the host is new. Whoever asks
+    /// may not suggest that name.
+    pub namesake: Option<Pin>,
     /// The number that must be typed to approve; the workstation shows it to whoever asked.
     pub number: Option<Number>,
     /// When the request ends, in milliseconds of [`vmux_proto::Now::uptime`].

@@ -251,6 +251,70 @@ fn a_key_of_another_kind_or_under_another_name_is_new_and_not_changed() {
 }
 
 #[test]
+fn a_name_is_changed_in_any_spelling_that_leads_to_the_same_host() {
+    let (web, other) = (Secret::ed25519(WEB), Secret::ed25519(WEB + 1));
+    for (reported, blocked) in [
+        ("Web.Example", true),
+        ("web.example.", true),
+        ("web.example2", false),
+    ] {
+        let mut world = World::new();
+        world.knows(&web, "web.example");
+        let request = calling_it(world.direct(1, &other), reported);
+        let prompt = world.shown(Peer::Laptop, &request);
+        assert_eq!(prompt.is_blocked(), blocked, "{reported}");
+        assert_eq!(prompt.namesake, None);
+    }
+}
+
+#[test]
+fn a_new_host_under_a_name_of_a_key_of_another_kind_is_said_to_be_so() {
+    let (web, other) = (Secret::ed25519(WEB), Secret::p256(WEB));
+    for (reported, taken) in [("web", true), ("WEB.", true), ("web2", false)] {
+        let mut world = World::new();
+        world.knows(&web, "web");
+        let request = calling_it(world.direct(1, &other), reported);
+        let prompt = world.shown(Peer::Laptop, &request);
+        assert_eq!(prompt.host.unwrap().standing, Standing::New);
+        let namesake = prompt.namesake.map(|pin| pin.fingerprint);
+        let expected = taken.then(|| web.public().fingerprint());
+        assert_eq!(namesake, expected, "{reported}");
+    }
+}
+
+#[test]
+fn a_known_or_unproven_host_has_no_namesake() {
+    let (web, other) = (Secret::ed25519(WEB), Secret::p256(WEB));
+    let mut world = World::new();
+    world.knows(&web, "web");
+    world.knows(&other, "web");
+    let known = calling_it(world.direct(1, &other), "web");
+    assert_eq!(world.shown(Peer::Laptop, &known).namesake, None);
+    let key = world.ed25519.public();
+    let payload = login_to(&Secret::p256(WEB + 1).public(), SESSION, "deploy", &key);
+    let claimed = calling_it(world.request(2, payload, vec![]), "web");
+    assert_eq!(world.shown(Peer::Laptop, &claimed).namesake, None);
+}
+
+#[test]
+fn a_new_host_does_not_get_the_name_of_another_key_of_its_kind() {
+    let (web, other) = (Secret::ed25519(WEB), Secret::ed25519(WEB + 1));
+    let fingerprint = other.public().fingerprint();
+    for (name, given) in [
+        ("Web", fingerprint.to_string()),
+        ("web2", "web2".to_owned()),
+    ] {
+        let mut world = World::new();
+        world.knows(&web, "web");
+        let request = calling_it(world.direct(1, &other), "elsewhere");
+        world.shown(Peer::Laptop, &request);
+        let job = world.approved(request.id, yes_and_call_it(number(NUMBER), name));
+        world.sign(&job);
+        assert_eq!(world.pinned()[1], (given, fingerprint));
+    }
+}
+
+#[test]
 fn a_host_that_became_a_changed_one_while_its_prompt_waited_cannot_be_approved() {
     let (web, other) = (Secret::ed25519(WEB), Secret::ed25519(WEB + 1));
     let mut world = World::new();

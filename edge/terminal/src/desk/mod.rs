@@ -53,6 +53,7 @@ impl<W: Wire, F: Front> Desk<W, F> {
         let pins = opened.pins()?;
         let agents = opened.agents()?;
         front.tell(News::Identities(&identities));
+        front.tell(News::Pins(&pins));
         let mut names = BTreeMap::new();
         for record in &agents {
             greet(&mut wire, &mut front, record);
@@ -117,8 +118,7 @@ impl<W: Wire, F: Front> Desk<W, F> {
                 .handle(Input::Identities(identities), &PureRust, clock::now());
         }
         if now.pins != before.pins {
-            self.signer
-                .handle(Input::Pins(opened.pins()?), &PureRust, clock::now());
+            self.take_over_pins(&opened)?;
         }
         if now.agents != before.agents {
             self.follow_agents(opened.agents()?);
@@ -174,6 +174,7 @@ impl<W: Wire, F: Front> Desk<W, F> {
             Output::StorePins => {
                 hold(&self.store, held)?.save_pins(self.signer.pins())?;
                 self.stamps.pins = self.store.stamps().pins;
+                self.front.tell(News::Pins(self.signer.pins()));
             }
             Output::Forget(link) => {
                 let opened = hold(&self.store, held)?;
@@ -189,12 +190,19 @@ impl<W: Wire, F: Front> Desk<W, F> {
         let opened = hold(&self.store, held)?;
         let pins = self.store.stamps().pins;
         if pins != self.stamps.pins {
-            self.signer
-                .handle(Input::Pins(opened.pins()?), &PureRust, clock::now());
+            self.take_over_pins(opened)?;
             self.stamps.pins = pins;
         }
         let signed = Input::Signed(job.request(), self.keys.sign(job));
         self.signer.handle(signed, &PureRust, clock::now());
+        Ok(())
+    }
+
+    fn take_over_pins(&mut self, opened: &Opened) -> Result<(), StoreRefused> {
+        let pins = opened.pins()?;
+        self.front.tell(News::Pins(&pins));
+        self.signer
+            .handle(Input::Pins(pins), &PureRust, clock::now());
         Ok(())
     }
 

@@ -84,6 +84,8 @@ struct PaperFront(Diary);
 impl Front for PaperFront {
     fn tell(&mut self, news: News<'_>) {
         self.0.note(match news {
+            // Seen where the person reads them.
+            News::Pins(_) => return,
             News::Identities(identities) => {
                 let enabled = identities.all().iter().filter(|identity| identity.enabled);
                 Done::Identities(enabled.map(|identity| identity.label.clone()).collect())

@@ -9,7 +9,7 @@ pub(crate) mod words;
 
 use vmux_proto::Untrusted;
 use vmux_proto::message::{Refusal, RequestId};
-use vmux_signer::{Decision, Identities, LinkId, Prompt, Withdrawn};
+use vmux_signer::{Decision, Identities, LinkId, Pins, Prompt, Withdrawn};
 
 /// Whoever decides.
 pub(crate) trait Front {
@@ -22,6 +22,8 @@ pub(crate) trait Front {
 pub(crate) enum News<'a> {
     /// The identities are these.
     Identities(&'a Identities),
+    /// The pins are these.
+    Pins(&'a Pins),
     /// An agent is paired, and this is how it stands.
     Agent(LinkId, &'a Untrusted, &'a AgentState),
     /// An agent is no longer paired.

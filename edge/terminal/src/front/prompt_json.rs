@@ -38,6 +38,11 @@ pub(crate) fn prompt_json(prompt: &Prompt, uptime: u64) -> Value {
         },
         "number": prompt.number.and_then(|number| number.to_string().parse::<u8>().ok()),
         "blocked": prompt.is_blocked(),
+        "namesake": prompt.namesake.as_ref().map(|pin| json!({
+            "name": pin.name.as_str(),
+            "fingerprint": pin.fingerprint.to_string(),
+            "algorithm": pin.algorithm,
+        })),
         "pin_name": suggested_name(prompt).as_ref().map(vmux_signer::PinName::as_str),
         "time_left_ms": prompt.deadline.saturating_sub(uptime),
         "reported": reported(&prompt.reported),
@@ -133,6 +138,7 @@ mod tests {
                 "identity",
                 "kind",
                 "level",
+                "namesake",
                 "namespace",
                 "number",
                 "pin_name",
@@ -208,6 +214,18 @@ mod tests {
             (&Value::Null, &Value::Null)
         );
         assert_eq!(json["host"]["pin"]["uses"], 12);
+    }
+
+    #[test]
+    fn a_name_of_another_key_is_no_suggestion_and_says_whose_it_is() {
+        let json = prompt_json(&sample::namesake(), NOW);
+        assert_eq!(json["standing"], "new");
+        assert_eq!(json["pin_name"], Value::Null);
+        let namesake = &json["namesake"];
+        assert_eq!(fields(namesake), ["algorithm", "fingerprint", "name"]);
+        assert_eq!(namesake["name"], "web-1.example");
+        assert_eq!(namesake["algorithm"], "ecdsa-sha2-nistp256");
+        assert_eq!(prompt_json(&sample::new(), NOW)["namesake"], Value::Null);
     }
 
     #[test]

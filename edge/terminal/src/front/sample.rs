@@ -31,6 +31,7 @@ pub(crate) fn pinned() -> Prompt {
         level: Level::Direct,
         host: Some(host(0x11, Standing::Pinned(pin))),
         hops: Vec::new(),
+        namesake: None,
         number: None,
         deadline: DEADLINE,
         reported: Reported {
@@ -55,6 +56,22 @@ pub(crate) fn new() -> Prompt {
         number: Number::parse(NUMBER),
         ..pinned()
     }
+}
+
+/// The same to a new host that is reported under the name of a key of another kind.
+pub(crate) fn namesake() -> Prompt {
+    let Some(Host {
+        standing: Standing::Pinned(pin),
+        ..
+    }) = pinned().host
+    else {
+        panic!("not pinned")
+    };
+    let namesake = Some(Pin {
+        algorithm: "ecdsa-sha2-nistp256".to_owned(),
+        ..pin
+    });
+    Prompt { namesake, ..new() }
 }
 
 /// The same to a host whose reported name is pinned to another key.

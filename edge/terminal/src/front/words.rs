@@ -113,10 +113,13 @@ pub(crate) fn outcome(why: Withdrawn) -> String {
     }
 }
 
-/// The name a new host gets unless the person gives another: the one the workstation reports.
+/// The name a new host gets unless the person gives another: the one the workstation reports, unless
+/// it belongs to another key.
 pub(crate) fn suggested_name(prompt: &Prompt) -> Option<PinName> {
     match Goes::of(prompt) {
-        Goes::New => PinName::parse(prompt.reported.host.as_deref()?).ok(),
+        Goes::New if prompt.namesake.is_none() => {
+            PinName::parse(prompt.reported.host.as_deref()?).ok()
+        }
         _ => None,
     }
 }

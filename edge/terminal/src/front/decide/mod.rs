@@ -89,6 +89,8 @@ impl Front for Decider<'_> {
                 let event = json!({ "event": "identities", "enabled": enabled });
                 self.print(&event, |_| format!("identities: {enabled} enabled"));
             }
+            // The request says what there is to know of its own.
+            News::Pins(_) => {}
             News::Agent(id, name, state) => {
                 let reason = match state {
                     AgentState::Unreachable(reason) => Some(reason),

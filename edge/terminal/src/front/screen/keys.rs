@@ -7,7 +7,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Size;
 use vmux_proto::message::{Number, RequestId};
 use vmux_proto::untrusted::is_visible;
-use vmux_signer::{Decision, PinName, Prompt};
+use vmux_signer::{Decision, PinName, Pins, Prompt};
 
 use super::model::Model;
 use super::rows::left_out;
@@ -128,7 +128,7 @@ impl Screen {
             Mode::Looking => self.looking(key.code, prompt, model, size),
             Mode::Number(text) => self.number(key.code, text, prompt, size),
             Mode::Name(text, after) => {
-                self.naming(key.code, text, after);
+                self.naming(key.code, text, after, (prompt, model.pins()));
                 None
             }
             Mode::Decided => {
@@ -209,13 +209,22 @@ impl Screen {
         }
     }
 
-    fn naming(&mut self, key: KeyCode, mut text: String, after: After) {
+    fn naming(
+        &mut self,
+        key: KeyCode,
+        mut text: String,
+        after: After,
+        (prompt, pins): (&Prompt, &Pins),
+    ) {
         match key {
             KeyCode::Char(typed) if is_visible(typed) && text.chars().count() < MAX_TYPED => {
                 text.push(typed);
             }
             KeyCode::Backspace => drop(text.pop()),
             KeyCode::Enter => match PinName::parse(&text) {
+                Ok(name) if is_taken(&name, prompt, pins) => {
+                    self.note = Some("That is the name of another key; choose another.".into());
+                }
                 Ok(name) => {
                     self.name = Some(name);
                     self.mode = after.into();
@@ -271,6 +280,15 @@ impl From<After> for Mode {
             After::Number => Self::Number(String::new()),
         }
     }
+}
+
+/// Whether a name belongs to another key than the one of the request's host.
+fn is_taken(name: &PinName, prompt: &Prompt, pins: &Pins) -> bool {
+    let host = prompt.host.as_ref();
+    host.is_some_and(|host| {
+        let mut namesakes = pins.namesakes(host.fingerprint, name.as_str());
+        namesakes.next().is_some()
+    })
 }
 
 /// Control-C, which always counts.

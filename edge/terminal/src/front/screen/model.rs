@@ -1,8 +1,9 @@
 //! What there is to show. Texts are escaped already.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use vmux_signer::{LinkId, Prompt, Withdrawn};
+use vmux_signer::{LinkId, Pins, Prompt, Withdrawn};
 
 use crate::front::words::{outcome, summary};
 use crate::front::{AgentState, News};
@@ -12,6 +13,7 @@ use crate::front::{AgentState, News};
 pub(super) struct Model {
     name: String,
     identities: Vec<IdentityRow>,
+    pins: Arc<Pins>,
     agents: Vec<AgentRow>,
     prompts: Vec<Prompt>,
     recent: VecDeque<Recent>,
@@ -52,6 +54,7 @@ impl Model {
         Self {
             name: name.to_owned(),
             identities: Vec::new(),
+            pins: Arc::default(),
             agents: Vec::new(),
             prompts: Vec::new(),
             recent: VecDeque::new(),
@@ -65,6 +68,11 @@ impl Model {
 
     pub(super) fn identities(&self) -> &[IdentityRow] {
         &self.identities
+    }
+
+    /// The hosts that have names.
+    pub(super) fn pins(&self) -> &Pins {
+        &self.pins
     }
 
     pub(super) fn agents(&self) -> &[AgentRow] {
@@ -97,6 +105,7 @@ impl Model {
                 };
                 self.identities = identities.all().iter().map(row).collect();
             }
+            News::Pins(pins) => self.pins = Arc::new(pins.clone()),
             News::Agent(id, name, state) => {
                 match self.agents.iter_mut().find(|agent| agent.id == id) {
                     Some(agent) => agent.state = state.clone(),

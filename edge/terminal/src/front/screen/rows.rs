@@ -4,7 +4,7 @@ use ratatui::layout::Size;
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use vmux_proto::Untrusted;
-use vmux_signer::{Host, PinName, Prompt, Subject};
+use vmux_signer::{Host, Pin, PinName, Prompt, Subject};
 
 use super::keys::Screen;
 use super::text::{fit, path};
@@ -31,7 +31,10 @@ pub(super) fn checked(
             let way_out = format!("vmux-signer pins forget {}", pin.name.as_str());
             rows.push(row("fix", &way_out, room));
         }
-        Goes::New => rows.push(row("call", &name(prompt, screen.name()), room)),
+        Goes::New => {
+            rows.push(row("call", &name(prompt, screen.name()), room));
+            rows.extend(prompt.namesake.as_ref().map(|pin| note(pin, room)));
+        }
         Goes::Pinned(_)
         | Goes::Claimed
         | Goes::Unknown
@@ -207,6 +210,17 @@ fn name(prompt: &Prompt, name: Option<&PinName>) -> String {
         }
         Some(name) => format!("it {} (n changes it)", name.as_str()),
     }
+}
+
+/// That the reported name belongs to another key; a long name gives way to what is said of it.
+fn note(pin: &Pin, room: usize) -> Line<'static> {
+    let (name, says) = (pin.name.as_str(), " names another key");
+    let whole = format!("{name}{says} ({})", pin.algorithm);
+    if super::text::width(&whole) <= room {
+        return row("note", &whole, room);
+    }
+    let name = fit(name, room.saturating_sub(says.len()));
+    row("note", &format!("{name}{says}"), room)
 }
 
 fn row(label: &'static str, text: &str, room: usize) -> Line<'static> {

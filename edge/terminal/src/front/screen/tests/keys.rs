@@ -5,7 +5,7 @@ use crate::front::screen::keys::{After, Mode};
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use std::collections::VecDeque;
 use vmux_proto::message::{Number, RequestId};
-use vmux_signer::{Decision, PinName, Withdrawn};
+use vmux_signer::{Decision, PinName, Pins, Withdrawn};
 
 struct Person {
     screen: Screen,
@@ -350,6 +350,22 @@ fn a_name_that_cannot_be_one_is_not_kept() {
     prompt.reported.host = Some("two words\u{202e}".to_owned());
     let mut person = Person::before(&prompt);
     assert_eq!(person.type_in("a42\n"), approve(&prompt, Some("42"), None));
+}
+
+#[test]
+fn the_name_of_another_key_is_neither_suggested_nor_kept() {
+    let prompt = sample::namesake();
+    let mut person = Person::before(&prompt);
+    assert_eq!(person.type_in("a42\n"), approve(&prompt, Some("42"), None));
+
+    let mut person = Person::before(&prompt);
+    person.model.take(News::Pins(&Pins::well_known()));
+    assert_eq!(person.type_in("nGitHub.com.\n"), None);
+    assert!(matches!(person.screen.mode, Mode::Name(..)));
+    let sees = person.sees();
+    assert!(sees.contains("the name of another key"), "{sees}");
+    let expected = approve(&prompt, Some("42"), Some("GitHub.com.2"));
+    assert_eq!(person.type_in("2\na42\n"), expected);
 }
 
 #[test]

@@ -19,6 +19,7 @@ fn all() -> Vec<(&'static str, Prompt)> {
         ("forwarded", sample::forwarded()),
         ("git", sample::git()),
         ("hostile", sample::hostile()),
+        ("namesake", sample::namesake()),
         ("two-hops", sample::hops(2)),
         ("seven-hops", sample::hops(7)),
     ]
