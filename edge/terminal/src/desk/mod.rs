@@ -1,10 +1,9 @@
 //! Joins the trusted part with files, keys, relay and person: performs its outputs strictly in order,
 //! so that what must be remembered is on disk before what it permits is sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use vmux_host::clock;
-use vmux_host::state_dir::StateRefused;
 use vmux_proto::Untrusted;
 use vmux_proto::crypto::PureRust;
 use vmux_proto::message::{Hello, RequestId};
@@ -37,6 +36,8 @@ pub(crate) struct Desk<W, F> {
     pub(crate) front: F,
     names: BTreeMap<LinkId, Untrusted>,
     asked: BTreeMap<RequestId, Prompt>,
+    /// Ended by their agents, and still on disk because another process held the state.
+    gone: BTreeSet<LinkId>,
 }
 
 impl<W: Wire, F: Front> Desk<W, F> {
@@ -60,7 +61,7 @@ impl<W: Wire, F: Front> Desk<W, F> {
             names.insert(record.id(), record.name.clone());
         }
         let signer = Signer::new(hello, settings, identities, pins, agents);
-        let store = store.clone();
+        let store = store.hurried();
         Ok(Self {
             signer,
             store,
@@ -70,6 +71,7 @@ impl<W: Wire, F: Front> Desk<W, F> {
             front,
             names,
             asked: BTreeMap::new(),
+            gone: BTreeSet::new(),
         })
     }
 
@@ -98,15 +100,18 @@ impl<W: Wire, F: Front> Desk<W, F> {
 
     /// Takes over what commands have changed on disk.
     pub(crate) fn look(&mut self) -> Result<(), CommandFailed> {
-        if self.store.stamps() == self.stamps {
+        if self.store.stamps() == self.stamps && self.gone.is_empty() {
             return Ok(());
         }
         let opened = match self.store.open_at_once() {
             Ok(opened) => opened,
             // A command is at it; its change is looked at when it is done.
-            Err(StoreRefused::State(StateRefused::Held { .. })) => return Ok(()),
+            Err(refused) if refused.is_held() => return Ok(()),
             Err(refused) => return Err(refused.into()),
         };
+        for link in core::mem::take(&mut self.gone) {
+            self.erase(link, &opened)?;
+        }
         let now = self.store.stamps();
         let before = self.stamps;
         self.stamps = now;
@@ -177,17 +182,35 @@ impl<W: Wire, F: Front> Desk<W, F> {
                 self.front.tell(News::Pins(self.signer.pins()));
             }
             Output::Forget(link) => {
-                let opened = hold(&self.store, held)?;
-                self.forget(link, opened)?;
+                match hold(&self.store, held) {
+                    Ok(opened) => self.erase(link, opened)?,
+                    Err(refused) if refused.is_held() => {
+                        self.gone.insert(link);
+                    }
+                    Err(refused) => return Err(refused.into()),
+                }
+                self.part(link);
             }
         }
         Ok(())
     }
 
     /// Signs, and reports it with the state held until the pins are stored, so that no change of a
-    /// command in between is lost.
+    /// command in between is lost. While another process holds the state nothing is signed, and the
+    /// signer goes on.
     fn sign(&mut self, job: &SignJob, held: &mut Option<Opened>) -> Result<(), CommandFailed> {
-        let opened = hold(&self.store, held)?;
+        let opened = match hold(&self.store, held) {
+            Ok(opened) => opened,
+            Err(refused) if refused.is_held() => {
+                if let Some(prompt) = self.asked.get(&job.request()) {
+                    self.front.tell(News::Held(prompt, &refused));
+                }
+                let unsigned = Input::Signed(job.request(), None);
+                self.signer.handle(unsigned, &PureRust, clock::now());
+                return Ok(());
+            }
+            Err(refused) => return Err(refused.into()),
+        };
         let pins = self.store.stamps().pins;
         if pins != self.stamps.pins {
             self.take_over_pins(opened)?;
@@ -206,7 +229,8 @@ impl<W: Wire, F: Front> Desk<W, F> {
         Ok(())
     }
 
-    fn forget(&mut self, link: LinkId, opened: &Opened) -> Result<(), CommandFailed> {
+    /// Takes an agent off the disk.
+    fn erase(&mut self, link: LinkId, opened: &Opened) -> Result<(), CommandFailed> {
         let mut agents = opened.agents()?;
         let before = agents.len();
         agents.retain(|record| record.id() != link);
@@ -218,11 +242,15 @@ impl<W: Wire, F: Front> Desk<W, F> {
                 self.stamps.agents = self.store.stamps().agents;
             }
         }
+        Ok(())
+    }
+
+    /// Ends what there is to an agent besides.
+    fn part(&mut self, link: LinkId) {
         self.wire.give_up(link);
         if let Some(name) = self.names.remove(&link) {
             self.front.tell(News::Unpaired(link, &name));
         }
-        Ok(())
     }
 }
 

@@ -36,6 +36,7 @@ enum Done {
     Unpaired(LinkId),
     Identities(Vec<String>),
     Refused(Refusal),
+    Held(RequestId),
 }
 
 #[derive(Clone, Default)]
@@ -95,6 +96,10 @@ impl Front for PaperFront {
             News::Asked(prompt) => Done::Asked(Box::new(prompt.clone())),
             News::Withdrawn(_, why) => Done::Withdrawn(why),
             News::Refused(_, refusal) => Done::Refused(refusal),
+            News::Held(prompt, refused) => {
+                assert!(refused.is_held(), "{refused}");
+                Done::Held(prompt.request)
+            }
         });
     }
 }
@@ -348,6 +353,53 @@ fn a_pin_that_cannot_be_stored_stops_the_signer_before_anything_is_sent() {
     assert!(failed.what.contains("pins"), "{failed}");
     assert_eq!(world.done(), []);
     assert!(!world.pin_names().contains(&HOST.to_owned()));
+}
+
+#[test]
+fn while_another_process_holds_the_state_a_request_is_refused_and_the_signer_goes_on() {
+    let mut world = World::new();
+    let (request, _) = world.asked();
+    let opened = world.store.open().unwrap();
+    let before = clock::now().uptime;
+    world.approve(&request).unwrap();
+    let took = clock::now().uptime - before;
+    assert!(took < 1500, "waited {took} ms");
+    drop(opened);
+    let refused = ToAgent::Refused(request.id, Refusal::KeyFailed);
+    let withdrawn = Withdrawn::Refused(Refusal::KeyFailed);
+    assert_eq!(
+        world.done(),
+        [
+            Said::Done(Done::Held(request.id)),
+            Said::Told(refused, vec![]),
+            Said::Done(Done::Withdrawn(withdrawn)),
+        ]
+    );
+    assert!(!world.pin_names().contains(&HOST.to_owned()));
+
+    let (request, _) = world.asked();
+    world.approve(&request).unwrap();
+    let done = world.done();
+    assert!(
+        matches!(&done[0], Said::Told(ToAgent::Signed(..), pins) if pins == &[HOST]),
+        "{done:?}"
+    );
+}
+
+#[test]
+fn an_agent_that_leaves_while_another_process_holds_the_state_is_forgotten_afterwards() {
+    let mut world = World::new();
+    let link = world.link();
+    let opened = world.store.open().unwrap();
+    world.say(&ToSigner::Unpaired).unwrap();
+    let expected = [Done::GiveUp(link), Done::Unpaired(link)].map(Said::Done);
+    assert_eq!(world.done(), expected);
+    world.desk.look().unwrap();
+    assert_eq!(opened.agents().unwrap().len(), 1);
+    drop(opened);
+    world.desk.look().unwrap();
+    assert!(world.store.open().unwrap().agents().unwrap().is_empty());
+    assert_eq!(world.done(), []);
 }
 
 #[test]

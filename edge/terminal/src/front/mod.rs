@@ -7,6 +7,7 @@ pub(crate) mod sample;
 pub(crate) mod screen;
 pub(crate) mod words;
 
+use crate::store::StoreRefused;
 use vmux_proto::Untrusted;
 use vmux_proto::message::{Refusal, RequestId};
 use vmux_signer::{Decision, Identities, LinkId, Pins, Prompt, Withdrawn};
@@ -32,6 +33,8 @@ pub(crate) enum News<'a> {
     Asked(&'a Prompt),
     /// A request needs no decision any more.
     Withdrawn(&'a Prompt, Withdrawn),
+    /// Another process holds the state, for this reason: an approved request is not signed.
+    Held(&'a Prompt, &'a StoreRefused),
     /// A request was refused without asking.
     Refused(&'a Untrusted, Refusal),
 }

@@ -67,6 +67,14 @@ impl Store {
         .open()
     }
 
+    /// The same, for whoever has other things to do than to wait.
+    pub(crate) fn hurried(&self) -> Self {
+        Self {
+            patience: HURRIED,
+            ..self.clone()
+        }
+    }
+
     /// Makes the state of a new signer. `check` is a key file that nobody uses: it only tells the
     /// right passphrase from a wrong one while there is no identity.
     pub(crate) fn set_up(&self, name: &str, check: &str) -> Result<(), StoreRefused> {
@@ -316,6 +324,8 @@ const MAX_SETTINGS: usize = 1024;
 
 /// How long a command waits for another that holds the state.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a running signer waits: meanwhile it does nothing else.
+const HURRIED: Duration = Duration::from_millis(200);
 const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
 #[cfg(test)]

@@ -43,6 +43,11 @@ pub(crate) enum StoreRefused {
 }
 
 impl StoreRefused {
+    /// Whether it is only that another process has the state at this moment.
+    pub(crate) const fn is_held(&self) -> bool {
+        matches!(self, Self::State(StateRefused::Held { .. }))
+    }
+
     /// What the person can do about it.
     pub(crate) fn hint(&self) -> String {
         match self {

@@ -145,6 +145,18 @@ impl Front for Decider<'_> {
                 });
                 self.print(&event, |_| format!("{} {}", prompt.request, outcome(why)));
             }
+            News::Held(prompt, refused) => {
+                let event = json!({
+                    "event": "held",
+                    "request": request_text(prompt.request),
+                    "message": refused.to_string(),
+                    "hint": refused.hint(),
+                });
+                let request = prompt.request;
+                self.print(&event, |_| {
+                    format!("{request} cannot be signed: {refused}; {}", refused.hint())
+                });
+            }
             News::Refused(name, refusal) => {
                 let event = json!({
                     "event": "refused-unasked",

@@ -133,6 +133,10 @@ impl Model {
                 let name = &prompt.workstation;
                 self.remember(ending, format!("{outcome}: {summary}, asked by {name}"));
             }
+            News::Held(prompt, refused) => {
+                let summary = summary(prompt);
+                self.remember(Ending::Bad, format!("not signed: {summary}: {refused}"));
+            }
             News::Refused(name, refusal) => {
                 let outcome = format!("refused ({})", refusal.name());
                 self.remember(
