@@ -121,7 +121,7 @@ impl Table<'_> {
                 () = until(Some(self.deadline)) => self.late()?,
                 () = interrupted(&mut interrupt) => self.stopped()?,
             }
-            if self.perform()? {
+            if self.perform(lines)? {
                 return Ok(());
             }
         }
@@ -214,7 +214,7 @@ impl Table<'_> {
     }
 
     /// Does what the pairing wants; says whether it is finished.
-    fn perform(&mut self) -> Result<bool, CommandFailed> {
+    fn perform(&mut self, lines: &Lines) -> Result<bool, CommandFailed> {
         while let Some(output) = self.pairing.poll() {
             match output {
                 PairingOutput::Send(frame) => self.send(&frame),
@@ -230,6 +230,8 @@ impl Table<'_> {
                         .output
                         .tell(&event, |paint| format!("code: {}", paint.bold(code)))?;
                     if self.desktop.output.format() == Format::Human {
+                        // Nobody has compared a code before it was there.
+                        lines.forget_typed();
                         ask(&format!("Does {name} show the same code? [yes/no] "))?;
                     }
                 }
