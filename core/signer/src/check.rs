@@ -92,10 +92,13 @@ impl Asked {
     /// The destination's host as it stands with the pins.
     pub(crate) fn host(&self, reported: &Reported, pins: &Pins) -> Option<Host> {
         self.destination.host_key().map(|key| {
-            let standing = if self.destination.level().is_verified() {
-                pins.standing(key, reported.host.as_deref())
-            } else {
-                Standing::Unverified
+            let standing = match self.destination.level() {
+                Level::Direct => pins.standing(key, reported.host.as_deref()),
+                // The name would be that of the first hop.
+                Level::Forwarded => pins.standing(key, None),
+                Level::Claimed | Level::Unknown | Level::Local | Level::ForwardedLocal => {
+                    Standing::Unverified
+                }
             };
             Host::new(key, standing)
         })
