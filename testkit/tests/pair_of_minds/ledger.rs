@@ -75,6 +75,8 @@ pub(crate) enum Place {
     InStep,
     /// It was the first, and once began a meeting of the same two: it may be answered.
     RecordedCall,
+    /// There was no meeting, or it had ended: what was still on its way is ignored.
+    AfterTheEnd,
     /// Anywhere else.
     Astray,
 }

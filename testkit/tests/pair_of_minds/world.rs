@@ -150,6 +150,7 @@ impl World {
                 self.agent(Input::Left(link));
             }
             Arrival::Frame(sealed) => {
+                let over = connection.meeting.is_none();
                 let first = connection.in_step == 0 && !connection.spoilt;
                 let call = sealed.from == Side::Signer && sealed.index == 0 && sealed.genuine;
                 let place = if connection.takes(Side::Agent, &sealed) {
@@ -158,6 +159,8 @@ impl World {
                     // It is answered, on a channel that nobody shares.
                     connection.spoilt = true;
                     Place::RecordedCall
+                } else if over {
+                    Place::AfterTheEnd
                 } else {
                     Place::Astray
                 };
