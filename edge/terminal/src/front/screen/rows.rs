@@ -109,6 +109,8 @@ pub(super) fn reported(prompt: &Prompt, columns: usize) -> Vec<Line<'static>> {
         let programs: Vec<_> = reported
             .processes
             .iter()
+            // Of another user's process the workstation learns no program.
+            .filter(|process| !process.program.is_empty())
             .map(|process| shown(base(&process.program)))
             .collect();
         rows.push(row("by", &programs.join(" ← "), room));
