@@ -1,47 +1,32 @@
 //! The agent's one state machine: phones, identities, and the requests that wait for a person.
+use crate::attempts::Attempts;
 use crate::conversation::{Answer, Ask, ClientId, SignAsk};
 use crate::denial::Denial;
 use crate::exchange::{Asked, Ended, Event, Input, Limits, Locking, Output};
 use crate::known_hosts::Verdict;
-use crate::lock::{Job, Lock, Passphrase, Salt, Stretched};
+use crate::lock::{Job, Salt, Stretched};
 use crate::pending::{Pending, Stage, describe, request};
 use crate::phone::{Heard, Phone, PhoneRecord, Spoilt, understood};
-use crate::status::{PhoneStatus, Reach, Status, Waiting};
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::format;
+use crate::phones::Phones;
+use crate::status::{Status, Waiting};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use vmux_link::{Entropy, LinkId};
+use vmux_proto::Now;
 use vmux_proto::limits::{MAX_LOGIN_MS, MAX_SHOWN};
 use vmux_proto::message::{Hello, RequestId, ToAgent, ToSigner};
 use vmux_proto::signature::{VerifiedSignature, Verifier};
-use vmux_proto::{Now, Untrusted};
 
 /// The agent's state machine. See the crate's documentation.
 #[derive(Debug)]
 pub struct Broker {
     hello: Hello,
     limits: Limits,
-    phones: Vec<Phone>,
-    relays_down: BTreeSet<LinkId>,
+    phones: Phones,
     pending: BTreeMap<RequestId, Pending>,
-    lock: Lock,
-    attempts: VecDeque<Attempt>,
-    stretching: bool,
+    attempts: Attempts,
     outputs: VecDeque<Output>,
 }
-
-/// An attempt to lock or unlock. They are made one after another, so that many at once gain nothing
-/// over the pause that follows a wrong passphrase.
-#[derive(Debug)]
-struct Attempt {
-    client: ClientId,
-    passphrase: Passphrase,
-    /// The salt, if this is to lock.
-    salt: Option<Salt>,
-}
-
-/// Attempts to lock or unlock that wait for their turn; more are refused at once.
-const MAX_ATTEMPTS: usize = 8;
 
 impl Broker {
     /// A broker with what it has stored; `hello` says who this agent is.
@@ -49,12 +34,9 @@ impl Broker {
         Self {
             hello,
             limits,
-            phones: phones.into_iter().map(Phone::new).collect(),
-            relays_down: BTreeSet::new(),
+            phones: Phones::new(phones),
             pending: BTreeMap::new(),
-            lock: Lock::default(),
-            attempts: VecDeque::new(),
-            stretching: false,
+            attempts: Attempts::default(),
             outputs: VecDeque::new(),
         }
     }
@@ -71,8 +53,7 @@ impl Broker {
             Input::Met(link) => {
                 // A new meeting ends the one before it.
                 self.left(link, now);
-                self.relays_down.remove(&link);
-                self.with_phone(link, Phone::met);
+                self.phones.change(link, Phone::met);
             }
             Input::Frame(link, frame, entropy) => {
                 self.frame(link, &frame, entropy, verifier, now);
@@ -80,13 +61,9 @@ impl Broker {
             Input::Left(link) => self.left(link, now),
             Input::RelayDown(link) => {
                 self.left(link, now);
-                if self.phone(link).is_some() {
-                    self.relays_down.insert(link);
-                }
+                self.phones.change(link, Phone::relay_down);
             }
-            Input::RelayUp(link) => {
-                self.relays_down.remove(&link);
-            }
+            Input::RelayUp(link) => self.phones.change(link, Phone::relay_up),
             Input::Unpair(link) => self.unpair(link),
             Input::Tick => {}
         }
@@ -102,10 +79,7 @@ impl Broker {
     /// When [`Input::Tick`] is due, in milliseconds of [`Now::uptime`].
     pub fn deadline(&self) -> Option<u64> {
         let requests = self.pending.values().map(Pending::ends);
-        let attempt = self.attempts.front().filter(|_| !self.stretching);
-        requests
-            .chain(attempt.map(|_| self.lock.not_before()))
-            .min()
+        requests.chain(self.attempts.due()).min()
     }
 
     /// All paired phones, for the state file; holds the links' secrets.
@@ -120,25 +94,6 @@ impl Broker {
 
     /// The agent at this moment.
     pub fn status(&self) -> Status {
-        let phones = self.phones.iter().map(|phone| {
-            let record = &phone.record;
-            PhoneStatus {
-                id: record.id(),
-                name: record.name.clone(),
-                kind: record.kind.clone(),
-                relay: record.relay.clone(),
-                paired: record.paired,
-                seen: record.seen,
-                reach: if phone.is_open() {
-                    Reach::Connected
-                } else if self.relays_down.contains(&record.id()) {
-                    Reach::NoRelay
-                } else {
-                    Reach::Away
-                },
-                identities: record.identities.clone(),
-            }
-        });
         let mut waiting: Vec<_> = self
             .pending
             .values()
@@ -146,8 +101,8 @@ impl Broker {
             .collect();
         waiting.sort_by_key(|one| one.deadline);
         Status {
-            locked: self.lock.is_locked(),
-            phones: phones.collect(),
+            locked: self.attempts.is_locked(),
+            phones: self.phones.iter().map(Phone::status).collect(),
             waiting,
         }
     }
@@ -156,10 +111,10 @@ impl Broker {
         let client = asked.client;
         match asked.ask {
             Ask::Identities => {
-                let identities = if self.lock.is_locked() {
+                let identities = if self.attempts.is_locked() {
                     Vec::new()
                 } else {
-                    self.identities()
+                    self.phones.listed()
                 };
                 self.answer(client, Answer::Identities(identities));
             }
@@ -170,53 +125,26 @@ impl Broker {
                     self.answer(client, Answer::Failure);
                 }
             }
-            Ask::Lock(_) | Ask::Unlock(_) if self.attempts.len() >= MAX_ATTEMPTS => {
-                self.answer(client, Answer::Failure);
-            }
-            Ask::Lock(passphrase) | Ask::Unlock(passphrase) if !passphrase.is_usable() => {
-                self.answer(client, Answer::Failure);
-            }
-            Ask::Lock(_) if self.lock.is_locked() => self.answer(client, Answer::Failure),
             Ask::Lock(passphrase) => {
-                let salt = Some(Salt(asked.random));
-                self.attempts.push_back(Attempt {
-                    client,
-                    passphrase,
-                    salt,
-                });
+                let salt = Salt(asked.random);
+                if !self.attempts.lock_later(client, passphrase, salt) {
+                    self.answer(client, Answer::Failure);
+                }
             }
-            Ask::Unlock(passphrase) if self.lock.is_locked() => {
-                self.attempts.push_back(Attempt {
-                    client,
-                    passphrase,
-                    salt: None,
-                });
+            Ask::Unlock(passphrase) => {
+                if !self.attempts.unlock_later(client, passphrase) {
+                    self.answer(client, Answer::Failure);
+                }
             }
             // There is no session material yet that could be dropped; RFC 9987 section 5.4 wants
             // this honoured whatever the policy, also while locked.
             Ask::RemoveAll => self.answer(client, Answer::Success),
-            Ask::Unlock(_) | Ask::Remove => self.answer(client, Answer::Failure),
+            Ask::Remove => self.answer(client, Answer::Failure),
         }
-    }
-
-    /// Certificates aside, what every client is shown: phones in the order of their pairing.
-    fn identities(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let mut listed: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-        for (key, label) in self
-            .phones
-            .iter()
-            .flat_map(|phone| &phone.record.identities)
-        {
-            if !listed.iter().any(|(blob, _)| blob == key.blob()) {
-                // Escaped: the label ends up in somebody's terminal.
-                listed.push((key.blob().to_vec(), format!("{label}").into_bytes()));
-            }
-        }
-        listed
     }
 
     fn sign(&mut self, asked: &Asked, ask: &SignAsk, now: Now) -> Result<(), Denial> {
-        if self.lock.is_locked() {
+        if self.attempts.is_locked() {
             return Err(Denial::Locked);
         }
         if matches!(asked.known_hosts, Some(Verdict::Revoked)) {
@@ -225,20 +153,8 @@ impl Broker {
         if self.pending.len() >= self.limits.pending {
             return Err(Denial::TooMany);
         }
-        // Where two phones hold the same key, the connected one is asked, of two such the one that
-        // was paired first: a phone cannot draw another's requests to itself by naming its key.
-        let holds = |phone: &&Phone| phone.offers(&ask.key);
-        let connected = |phone: &&Phone| phone.is_open() && holds(phone);
-        let phone = self.phones.iter().find(connected);
-        let phone = phone.or_else(|| self.phones.iter().find(holds));
-        let phone = phone.ok_or(Denial::NoSuchIdentity)?;
+        let (phone, key, label) = self.phones.holder(&ask.key).ok_or(Denial::NoSuchIdentity)?;
         let link = phone.record.id();
-        let held = phone
-            .record
-            .identities
-            .iter()
-            .find(|(key, _)| key.same_key(&ask.key));
-        let (key, label) = held.ok_or(Denial::NoSuchIdentity)?.clone();
         let oldest = asked.began.saturating_add(MAX_LOGIN_MS);
         let deadline = now.uptime.saturating_add(self.limits.wait_ms).min(oldest);
         if now.uptime >= deadline {
@@ -248,7 +164,7 @@ impl Broker {
         let shown = Waiting {
             id: request.id,
             phone: phone.record.name.clone(),
-            identity: label,
+            identity: label.clone(),
             what: describe(&ask.payload),
             level: ask.destination.level(),
             host_key: ask.destination.host_key().cloned(),
@@ -262,7 +178,7 @@ impl Broker {
         let pending = Pending {
             client: asked.client,
             link,
-            key,
+            key: key.clone(),
             request,
             shown,
             give_up,
@@ -302,11 +218,7 @@ impl Broker {
         let Some(pending) = self.pending.get_mut(&id) else {
             return;
         };
-        let Some(phone) = self
-            .phones
-            .iter_mut()
-            .find(|phone| phone.record.id() == link)
-        else {
+        let Some(phone) = self.phones.get_mut(link) else {
             return;
         };
         if !phone.has_channel() {
@@ -323,7 +235,7 @@ impl Broker {
     }
 
     fn gone(&mut self, client: ClientId) {
-        self.attempts.retain(|attempt| attempt.client != client);
+        self.attempts.gone(client);
         for id in self.pending_where(|pending| pending.client == client) {
             self.cancel(id, Denial::Cancelled);
         }
@@ -338,11 +250,7 @@ impl Broker {
         now: Now,
     ) {
         let hello = self.hello.clone();
-        let Some(phone) = self
-            .phones
-            .iter_mut()
-            .find(|phone| phone.record.id() == link)
-        else {
+        let Some(phone) = self.phones.get_mut(link) else {
             return;
         };
         let was_open = phone.is_open();
@@ -372,7 +280,8 @@ impl Broker {
 
     /// The phone has shown that it is there.
     fn opened(&mut self, link: LinkId, now: Now) {
-        self.with_phone(link, |phone| phone.record.seen = now.wall);
+        self.phones
+            .change(link, |phone| phone.record.seen = now.wall);
         for pending in self
             .pending
             .values_mut()
@@ -380,7 +289,7 @@ impl Broker {
         {
             pending.give_up = None;
         }
-        let name = self.name(link);
+        let name = self.phones.name(link);
         self.outputs
             .push_back(Output::Event(Event::Connected(link, name)));
         self.outputs.push_back(Output::Store);
@@ -391,9 +300,10 @@ impl Broker {
             ToAgent::Identities(identities) => {
                 let identities = understood(identities);
                 let count = identities.len();
-                let known = self.phone(link).map(|phone| &phone.record.identities);
+                let known = self.phones.get(link).map(|phone| &phone.record.identities);
                 if known != Some(&identities) {
-                    self.with_phone(link, |phone| phone.record.identities = identities);
+                    self.phones
+                        .change(link, |phone| phone.record.identities = identities);
                     self.outputs.push_back(Output::Store);
                 }
                 self.outputs
@@ -441,10 +351,10 @@ impl Broker {
     }
 
     fn left(&mut self, link: LinkId, now: Now) {
-        if self.phone(link).is_some_and(Phone::is_open) {
+        if self.phones.get(link).is_some_and(Phone::is_open) {
             self.parted(link, now);
         }
-        self.with_phone(link, Phone::left);
+        self.phones.change(link, Phone::left);
         let give_up = now.uptime.saturating_add(self.limits.reach_ms);
         for pending in self
             .pending
@@ -457,15 +367,16 @@ impl Broker {
 
     /// A phone that was there is no more.
     fn parted(&mut self, link: LinkId, now: Now) {
-        self.with_phone(link, |phone| phone.record.seen = now.wall);
-        let name = self.name(link);
+        self.phones
+            .change(link, |phone| phone.record.seen = now.wall);
+        let name = self.phones.name(link);
         self.outputs
             .push_back(Output::Event(Event::Away(link, name)));
     }
 
     fn paired(&mut self, record: PhoneRecord) {
         let (link, name) = (record.id(), record.name.clone());
-        self.phones.push(Phone::new(record));
+        self.phones.add(record);
         self.outputs.push_back(Output::Store);
         self.outputs.push_back(Output::Connect(link));
         self.outputs
@@ -475,20 +386,18 @@ impl Broker {
     fn unpair(&mut self, link: LinkId) {
         let said = self
             .phones
-            .iter_mut()
-            .find(|phone| phone.record.id() == link)
+            .get_mut(link)
             .and_then(|phone| phone.say(&ToSigner::Unpaired));
         self.forget(link, said);
     }
 
     /// Ends a pairing; `farewell` is sent once that is stored.
     fn forget(&mut self, link: LinkId, farewell: Option<Vec<u8>>) {
-        if self.phone(link).is_none() {
+        if self.phones.get(link).is_none() {
             return;
         }
-        let name = self.name(link);
-        self.phones.retain(|phone| phone.record.id() != link);
-        self.relays_down.remove(&link);
+        let name = self.phones.name(link);
+        self.phones.remove(link);
         self.outputs.push_back(Output::Store);
         if let Some(frame) = farewell {
             self.outputs.push_back(Output::Send(link, frame));
@@ -525,10 +434,7 @@ impl Broker {
             .filter(sent)
             .map(|pending| pending.link)
         {
-            let phone = self
-                .phones
-                .iter_mut()
-                .find(|phone| phone.record.id() == link);
+            let phone = self.phones.get_mut(link);
             if let Some(frame) = phone.and_then(|phone| phone.say(&ToSigner::Cancel(id))) {
                 self.outputs.push_back(Output::Send(link, frame));
             }
@@ -552,41 +458,18 @@ impl Broker {
 
     /// Starts the next attempt to lock or unlock, if its time has come.
     fn attempt(&mut self, now: Now) {
-        while !self.stretching && now.uptime >= self.lock.not_before() {
-            let Some(Attempt {
-                client,
-                passphrase,
-                salt,
-            }) = self.attempts.pop_front()
-            else {
-                return;
-            };
-            let job = match salt {
-                Some(salt) => Some(Job::Lock(salt)),
-                None => self.lock.salt().map(Job::Unlock),
-            };
-            match job {
-                Some(job) => {
-                    self.stretching = true;
-                    self.outputs
-                        .push_back(Output::Stretch(client, passphrase, job));
-                }
+        while let Some((client, work)) = self.attempts.next(now) {
+            match work {
+                Some((passphrase, job)) => self
+                    .outputs
+                    .push_back(Output::Stretch(client, passphrase, job)),
                 None => self.answer(client, Answer::Failure),
             }
         }
     }
 
     fn stretched(&mut self, client: ClientId, job: Job, tag: Option<Stretched>, now: Now) {
-        self.stretching = false;
-        let done = match (job, tag) {
-            (_, None) => None,
-            (Job::Lock(salt), Some(tag)) => self.lock.lock(salt, tag).then_some(Locking::Closed),
-            (Job::Unlock(salt), Some(tag)) => Some(if self.lock.unlock(salt, &tag, now) {
-                Locking::Opened
-            } else {
-                Locking::WrongPassphrase
-            }),
-        };
+        let done = self.attempts.done(job, tag, now);
         if done == Some(Locking::Closed) {
             for id in self.pending_where(|_| true) {
                 self.cancel(id, Denial::Locked);
@@ -612,25 +495,5 @@ impl Broker {
             .filter(|(_, one)| which(one))
             .map(|(id, _)| *id)
             .collect()
-    }
-
-    fn phone(&self, link: LinkId) -> Option<&Phone> {
-        self.phones.iter().find(|phone| phone.record.id() == link)
-    }
-
-    fn with_phone(&mut self, link: LinkId, change: impl FnOnce(&mut Phone)) {
-        if let Some(phone) = self
-            .phones
-            .iter_mut()
-            .find(|phone| phone.record.id() == link)
-        {
-            change(phone);
-        }
-    }
-
-    fn name(&self, link: LinkId) -> Untrusted {
-        self.phone(link)
-            .map(|phone| phone.record.name.clone())
-            .unwrap_or_default()
     }
 }

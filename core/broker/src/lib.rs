@@ -8,6 +8,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod attempts;
 mod broker;
 mod conversation;
 mod denial;
@@ -17,6 +18,7 @@ mod lock;
 mod pairing;
 mod pending;
 mod phone;
+mod phones;
 pub mod ssh_argv;
 mod status;
 

@@ -1,4 +1,5 @@
 //! One paired phone: what is stored of it, and its link.
+use crate::status::{PhoneStatus, Reach};
 use alloc::string::String;
 use alloc::vec::Vec;
 use minicbor::bytes::{ByteSlice, ByteVec};
@@ -154,6 +155,14 @@ struct BorrowedStored<'b> {
 pub(crate) struct Phone {
     pub(crate) record: PhoneRecord,
     state: State,
+    relay: Relay,
+}
+
+/// Whether the phone's relay is reached, as far as is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Relay {
+    Up,
+    Down,
 }
 
 #[derive(Debug)]
@@ -189,11 +198,21 @@ impl Phone {
         Self {
             record,
             state: State::Away,
+            relay: Relay::Up,
         }
     }
 
     pub(crate) fn met(&mut self) {
         self.state = State::AwaitingCall;
+        self.relay = Relay::Up;
+    }
+
+    pub(crate) fn relay_down(&mut self) {
+        self.relay = Relay::Down;
+    }
+
+    pub(crate) fn relay_up(&mut self) {
+        self.relay = Relay::Up;
     }
 
     pub(crate) fn left(&mut self) {
@@ -253,10 +272,22 @@ impl Phone {
         matches!(self.state, State::Open(_))
     }
 
-    pub(crate) fn offers(&self, key: &PublicKey) -> bool {
-        self.record
-            .identities
-            .iter()
-            .any(|(own, _)| own.same_key(key))
+    /// The phone as people see it.
+    pub(crate) fn status(&self) -> PhoneStatus {
+        let record = &self.record;
+        PhoneStatus {
+            id: record.id(),
+            name: record.name.clone(),
+            kind: record.kind.clone(),
+            relay: record.relay.clone(),
+            paired: record.paired,
+            seen: record.seen,
+            reach: match self.relay {
+                _ if self.is_open() => Reach::Connected,
+                Relay::Down => Reach::NoRelay,
+                Relay::Up => Reach::Away,
+            },
+            identities: record.identities.clone(),
+        }
     }
 }
