@@ -139,4 +139,29 @@ mod tests {
             assert_eq!(config.check().is_ok(), good, "{url}");
         }
     }
+
+    #[test]
+    fn the_guides_example_is_a_configuration_and_names_every_key() {
+        let guide = include_str!("../../../docs/guide/agent.md");
+        let example = guide.split("```toml\n").nth(1).unwrap();
+        let example = example.split("```").next().unwrap().replace("# url", "url");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        std::io::Write::write_all(
+            &mut std::fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .open(&file)
+                .unwrap(),
+            example.as_bytes(),
+        )
+        .unwrap();
+        let config: Config = vmux_host::config::load(&file).unwrap();
+        config.check().unwrap();
+        assert!(config.socket.is_some() && config.name.is_some());
+        assert!(config.relay.url.is_some() && config.relay.listen.is_some());
+        assert_eq!(config.wait, Config::default().wait);
+        assert_eq!(config.max_clients, Config::default().max_clients);
+        assert_eq!(config.terminal_notices, Config::default().terminal_notices);
+    }
 }

@@ -25,7 +25,8 @@ use crate::socket::IfMissing;
     name = "vmux-agent",
     version,
     after_help = "Exit status: 0 done, 1 failed (and said why), 2 wrong usage, \
-                  3 the agent is not running, 4 refused by a person."
+                  3 the agent is not running, 4 refused by a person. \
+                  Set VMUX_LOG=info to see requests in the log on standard error."
 )]
 pub struct CommandLine {
     #[command(flatten)]
