@@ -249,12 +249,11 @@ impl Broker {
         verifier: &dyn Verifier,
         now: Now,
     ) {
-        let hello = self.hello.clone();
         let Some(phone) = self.phones.get_mut(link) else {
             return;
         };
         let was_open = phone.is_open();
-        match phone.hear(frame, &hello, entropy) {
+        match phone.hear(frame, &self.hello, entropy) {
             Err(Spoilt) => {
                 if was_open {
                     self.parted(link, now);

@@ -124,18 +124,17 @@ pub(crate) fn describe(waiting: &Waiting) -> String {
 
 /// Fields, not sentences; hosts and users stay out of the default level.
 pub(crate) fn log(event: &Event) {
-    let told = Told::of(event);
-    let request = told.request.as_deref();
     match event {
         Event::Asked(shown) => {
-            let level = shown.waiting.level.name();
-            info!(request, level, "asked");
-            debug!(request, what = %told.text, "asked for");
+            let (request, level) = (&shown.waiting.id, shown.waiting.level.name());
+            info!(%request, level, "asked");
+            debug!(%request, what = describe(&shown.waiting), "asked for");
         }
-        Event::Received(_) | Event::Number(..) => debug!(request, "{}", told.event),
-        Event::Ended(_, Ended::Signed) => info!(request, "signed"),
-        Event::Ended(_, Ended::Denied(denial)) => {
-            info!(request, reason = denial.name(), "not signed");
+        Event::Received(shown) => debug!(request = %shown.waiting.id, "received"),
+        Event::Number(shown, _) => debug!(request = %shown.waiting.id, "number"),
+        Event::Ended(shown, Ended::Signed) => info!(request = %shown.waiting.id, "signed"),
+        Event::Ended(shown, Ended::Denied(denial)) => {
+            info!(request = %shown.waiting.id, reason = denial.name(), "not signed");
         }
         Event::Refused(client, denial) => {
             warn!(

@@ -166,12 +166,12 @@ async fn dispatch(line: CommandLine, output: &Output) -> Result<(), Failure> {
     let place = Place::of(&common)?;
     match verb {
         Verb::Up(daemon) => {
-            let config = place.configured(&daemon)?;
-            up::up(&place.setting, &config, output).await
+            let (setting, config) = place.configured(daemon)?;
+            up::up(&setting, &config, output).await
         }
         Verb::Run(daemon) => {
-            let config = place.configured(&daemon)?;
-            run::run(&place.setting, &config).await
+            let (setting, config) = place.configured(daemon)?;
+            run::run(&setting, &config).await
         }
         Verb::Pair => pair::pair(&place.setting, output).await,
         Verb::Phones => show::phones(&place.setting, output).await,
@@ -215,33 +215,20 @@ impl Place {
     }
 
     /// The configuration with the command line's options over it.
-    fn configured(&self, daemon: &Daemon) -> Result<Config, Failure> {
-        let mut relay = crate::config::Relay {
-            url: self.config.relay.url.clone(),
-            listen: self.config.relay.listen,
-        };
-        if let Some(listen) = daemon.relay_listen {
-            relay = crate::config::Relay {
-                url: None,
-                listen: Some(listen),
+    fn configured(self, daemon: Daemon) -> Result<(Setting, Config), Failure> {
+        let Self {
+            setting,
+            mut config,
+        } = self;
+        // One of the two on the command line replaces whichever the file has.
+        if daemon.relay.is_some() || daemon.relay_listen.is_some() {
+            config.relay = crate::config::Relay {
+                url: daemon.relay,
+                listen: daemon.relay_listen,
             };
         }
-        if let Some(url) = &daemon.relay {
-            relay = crate::config::Relay {
-                url: Some(url.clone()),
-                listen: None,
-            };
-        }
-        let config = Config {
-            socket: self.config.socket.clone(),
-            name: self.config.name.clone(),
-            wait: self.config.wait,
-            terminal_notices: self.config.terminal_notices,
-            max_clients: self.config.max_clients,
-            relay,
-        };
         config.check()?;
-        Ok(config)
+        Ok((setting, config))
     }
 }
 
