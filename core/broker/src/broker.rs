@@ -329,6 +329,8 @@ impl Broker {
                 }
             }
             ToAgent::Unpaired => self.forget(link, None),
+            ToAgent::Approved(_) | ToAgent::Blocks(_) | ToAgent::Remembers(_) | ToAgent::Log(_) => {
+            }
         }
     }
 

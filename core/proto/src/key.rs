@@ -10,6 +10,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use base64ct::{Base64, Base64Unpadded, Encoding as _};
 use core::fmt;
+use minicbor::{Decode, Encode};
 use sha2::{Digest as _, Sha256};
 
 /// A key algorithm that can be a host key or an identity.
@@ -268,8 +269,9 @@ impl fmt::Debug for PublicKey {
 }
 
 /// SHA-256 of a plain key blob.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fingerprint(pub [u8; 32]);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Fingerprint(#[cbor(with = "minicbor::bytes")] pub [u8; 32]);
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

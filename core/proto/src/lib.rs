@@ -8,6 +8,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod agent_wire;
+pub mod audit;
 pub mod binding;
 pub mod crypto;
 pub mod destination;
@@ -15,11 +16,12 @@ pub mod key;
 pub mod limits;
 pub mod mailbox;
 pub mod message;
-
 pub mod now;
 pub mod pairing;
+pub mod patience;
 pub mod payload;
 pub mod signature;
+pub mod source;
 pub mod untrusted;
 pub mod wire;
 

@@ -56,3 +56,16 @@ pub const MAX_IDENTITY_BLOB: usize = 768;
 
 /// Requests of one agent that a signer shows or queues at a time; the agent keeps more to itself.
 pub const MAX_SHOWN: usize = 16;
+
+/// Blocks of one agent at a time; all of them fit in one link message.
+pub const MAX_BLOCKS: usize = 64;
+
+/// Lines of a log that one message tells of.
+pub const MAX_GROWTH: usize = 1024;
+
+/// One line of a log, in bytes: a record with every hint at its limit, escaped, fits.
+pub const MAX_LOG_LINE: usize = 128 * 1024;
+
+/// Requests of one source that a signer shows or queues at a time, fewer than
+/// [`MAX_SHOWN`]: there is always room for another source.
+pub const MAX_SHOWN_PER_SOURCE: usize = 12;

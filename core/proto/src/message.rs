@@ -3,10 +3,12 @@
 //! CBOR (RFC 8949), one message a link frame, fields by number. Unknown field numbers are skipped so
 //! that both ends can grow; an unknown message or a version nobody knows is [`Malformed`]. The
 //! direction is part of a message's type. The link bounds a message before it is decoded.
+use crate::audit::{Growth, Head};
 use crate::limits::{
-    MAX_BINDINGS, MAX_CHAIN, MAX_HINT, MAX_IDENTITIES, MAX_IDENTITY_BLOB, MAX_KEY_BLOB, MAX_NAME,
-    MAX_PAYLOAD, MAX_PROCESSES, MAX_SIGNATURE,
+    MAX_BINDINGS, MAX_BLOCKS, MAX_CHAIN, MAX_HINT, MAX_IDENTITIES, MAX_IDENTITY_BLOB, MAX_KEY_BLOB,
+    MAX_NAME, MAX_PAYLOAD, MAX_PROCESSES, MAX_SIGNATURE,
 };
+use crate::source::Source;
 use crate::wire::Malformed;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -123,6 +125,9 @@ pub enum ToSigner {
     /// The pairing ends here.
     #[n(2)]
     Unpaired,
+    /// The lines the agent's log has grown by; goes before the request they lead to (I9).
+    #[n(3)]
+    Log(#[n(0)] Growth),
 }
 
 /// A request for one signature. The signer repeats every check from the raw bytes.
@@ -172,6 +177,24 @@ pub struct Reported {
     /// The workstation's user who runs the client.
     #[n(5)]
     pub user: Option<String>,
+    /// The program all this is for.
+    #[n(6)]
+    pub origin: Option<Origin>,
+}
+
+/// The program that a client works for: not `ssh`, which `git` runs, but `git`, or the script that
+/// runs `git`. Requests of one burst have the same.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Origin {
+    /// Process number on the workstation.
+    #[n(0)]
+    pub pid: u32,
+    /// When it started, in milliseconds since boot: tells it from a successor with its number.
+    #[n(1)]
+    pub started: u64,
+    /// The program, by the path of its executable or script: what limits and blocks hold for.
+    #[n(2)]
+    pub name: String,
 }
 
 /// One process of a reported chain.
@@ -209,6 +232,29 @@ pub enum ToAgent {
     /// The pairing ends here.
     #[n(5)]
     Unpaired,
+    /// The person approved; the signature follows.
+    #[n(6)]
+    Approved(#[n(0)] RequestId),
+    /// All blocks that hold for this agent, replacing what was said before.
+    #[n(7)]
+    Blocks(#[n(0)] Vec<Block>),
+    /// How far the signer knows the agent's log; the agent goes on from there.
+    #[n(8)]
+    Remembers(#[n(0)] Head),
+    /// The end of the signer's own log; goes before an answer whose record is its last line.
+    #[n(9)]
+    Log(#[n(0)] Head),
+}
+
+/// A source that is not asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Block {
+    /// Whose requests are refused.
+    #[n(0)]
+    pub source: Source,
+    /// For how long from now, in milliseconds.
+    #[n(1)]
+    pub left_ms: u32,
 }
 
 /// One identity as clients may see it.
@@ -265,6 +311,18 @@ pub enum Refusal {
     /// The signer ended before a decision.
     #[n(12)]
     Closed,
+    /// The person has blocked what asks.
+    #[n(13)]
+    Blocked,
+    /// What asks was denied, or got no answer, a moment ago.
+    #[n(14)]
+    Paused,
+    /// The person says that the request was not theirs; nothing of this agent is signed any more.
+    #[n(15)]
+    NotMe,
+    /// The record of the signature could not be written.
+    #[n(16)]
+    NotRecorded,
 }
 
 impl Refusal {
@@ -284,6 +342,10 @@ impl Refusal {
             Self::TooMany => "too many requests wait on the phone",
             Self::KeyFailed => "the phone could not use the key",
             Self::Closed => "the signer was closed before a decision",
+            Self::Blocked => "blocked on the phone",
+            Self::Paused => "denied or left unanswered a moment ago, so the phone does not ask yet",
+            Self::NotMe => "marked as not yours on the phone, which signs nothing for this machine",
+            Self::NotRecorded => "the phone cannot write its log, so it does not sign",
         }
     }
 
@@ -303,6 +365,13 @@ impl Refusal {
             }
             Self::TooMany => "answer or deny what waits on the phone",
             Self::KeyFailed => "see the messages of the signer",
+            Self::Blocked => "wait, or lift the block in the signer: `vmux-signer blocks`",
+            Self::Paused => "wait a moment, then run the command again",
+            Self::NotMe => {
+                "find out what asked (`vmux-agent log`), then allow this machine again: \
+                 `vmux-signer resume` on the phone's side and `vmux-agent unlock` here"
+            }
+            Self::NotRecorded => "make room where the signer keeps its state",
         }
     }
 
@@ -322,6 +391,10 @@ impl Refusal {
             Self::TooMany => "too-many",
             Self::KeyFailed => "key-failed",
             Self::Closed => "closed",
+            Self::Blocked => "blocked",
+            Self::Paused => "paused",
+            Self::NotMe => "not-me",
+            Self::NotRecorded => "not-recorded",
         }
     }
 }
@@ -381,6 +454,7 @@ impl Message for ToSigner {
     fn within_limits(&self) -> bool {
         match self {
             Self::Sign(request) => request.within_limits(),
+            Self::Log(growth) => growth.within_limits(),
             Self::Cancel(_) | Self::Unpaired => true,
         }
     }
@@ -406,7 +480,9 @@ impl Reported {
             &self.known_hosts,
             &self.user,
         ];
+        let origin = self.origin.as_ref();
         self.processes.len() <= MAX_PROCESSES
+            && origin.is_none_or(|origin| origin.name.len() <= MAX_HINT)
             && self.processes.iter().all(|process| {
                 process.program.len() <= MAX_HINT && process.command.len() <= MAX_HINT
             })
@@ -427,7 +503,16 @@ impl Message for ToAgent {
             }
             Self::Signed(_, signature) => signature.len() <= MAX_SIGNATURE,
             Self::ShowNumber(_, number) => Number::RANGE.contains(&number.0),
-            Self::Received(_) | Self::Refused(..) | Self::Unpaired => true,
+            Self::Blocks(blocks) => {
+                blocks.len() <= MAX_BLOCKS
+                    && blocks.iter().all(|block| block.source.within_limits())
+            }
+            Self::Received(_)
+            | Self::Refused(..)
+            | Self::Unpaired
+            | Self::Approved(_)
+            | Self::Remembers(_)
+            | Self::Log(_) => true,
         }
     }
 }

@@ -146,6 +146,7 @@ impl Signer {
             }
             Ok(Heard::Message(ToSigner::Cancel(request))) => self.cancel(id, request),
             Ok(Heard::Message(ToSigner::Unpaired)) => self.forget(id),
+            Ok(Heard::Message(ToSigner::Log(_))) => {}
         }
     }
 

@@ -13,7 +13,7 @@ use vmux_proto::destination::Level;
 use vmux_proto::key::PublicKey;
 use vmux_proto::limits::MAX_LOGIN_MS;
 use vmux_proto::message::{
-    Message as _, Number, Process, Refusal, Reported, RequestId, SignRequest, ToSigner,
+    Message as _, Number, Origin, Process, Refusal, Reported, RequestId, SignRequest, ToSigner,
 };
 use vmux_proto::payload::Payload;
 use vmux_proto::wire::Writer;
@@ -281,6 +281,11 @@ fn i11_without_a_proof_nothing_that_is_reported_makes_a_destination_verified() {
             program: "/usr/bin/ssh".into(),
             command: "ssh web".into(),
         }],
+        origin: Some(Origin {
+            pid: 1,
+            started: 1,
+            name: "/usr/bin/ssh".into(),
+        }),
     };
     let web = liar.web.public();
     for (payload, level) in [

@@ -7,19 +7,22 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 use serde_json::Value;
 use std::fmt::Debug;
 use vmux_proto::Malformed;
+use vmux_proto::audit::{Growth, Head};
+use vmux_proto::key::Fingerprint;
 use vmux_proto::limits::{
-    MAX_BINDINGS, MAX_CHAIN, MAX_HINT, MAX_IDENTITIES, MAX_IDENTITY_BLOB, MAX_KEY_BLOB, MAX_NAME,
-    MAX_PAYLOAD, MAX_PROCESSES, MAX_SIGNATURE,
+    MAX_BINDINGS, MAX_BLOCKS, MAX_CHAIN, MAX_GROWTH, MAX_HINT, MAX_IDENTITIES, MAX_IDENTITY_BLOB,
+    MAX_KEY_BLOB, MAX_NAME, MAX_PAYLOAD, MAX_PROCESSES, MAX_SIGNATURE,
 };
 use vmux_proto::message::{
-    Hello, Identity, Message, Number, PairingStep, Process, Refusal, Reported, RequestId,
-    SignRequest, ToAgent, ToSigner,
+    Block, Hello, Identity, Message, Number, Origin, PairingStep, Process, Refusal, Reported,
+    RequestId, SignRequest, ToAgent, ToSigner,
 };
+use vmux_proto::source::Source;
 
 /// The largest message a link carries (docs/spec/link.md).
 const LINK_MESSAGE: usize = 61440 - 4;
 
-const REFUSALS: [Refusal; 13] = [
+const REFUSALS: [Refusal; 17] = [
     Refusal::Denied,
     Refusal::WrongNumber,
     Refusal::TimedOut,
@@ -33,6 +36,10 @@ const REFUSALS: [Refusal; 13] = [
     Refusal::TooMany,
     Refusal::KeyFailed,
     Refusal::Closed,
+    Refusal::Blocked,
+    Refusal::Paused,
+    Refusal::NotMe,
+    Refusal::NotRecorded,
 ];
 
 #[test]
@@ -155,6 +162,9 @@ fn to_signer(fields: &Value) -> ToSigner {
     if fields == "unpaired" {
         return ToSigner::Unpaired;
     }
+    if let Some(value) = fields.get("log") {
+        return ToSigner::Log(growth(value));
+    }
     if let Some(id) = fields.get("cancel") {
         return ToSigner::Cancel(request_id(id));
     }
@@ -186,6 +196,40 @@ fn reported(fields: &Value) -> Reported {
         host: hint("host"),
         known_hosts: hint("known_hosts"),
         user: hint("user"),
+        origin: fields.get("origin").map(|origin| Origin {
+            pid: u32::try_from(number(&origin["pid"])).unwrap(),
+            started: number(&origin["started"]),
+            name: text(&origin["name"]).to_owned(),
+        }),
+    }
+}
+
+fn head(value: &Value) -> Head {
+    Head {
+        lines: number(&value["lines"]),
+        digest: bytes(&value["digest"]).try_into().unwrap(),
+    }
+}
+
+fn growth(value: &Value) -> Growth {
+    Growth {
+        base: head(&value["base"]),
+        digests: bytes(&value["digests"]).into(),
+    }
+}
+
+fn block(value: &Value) -> Block {
+    let source = &value["source"];
+    let source = match source.as_str() {
+        Some(_) => Source::Unknown,
+        None => match source.get("program") {
+            Some(name) => Source::Program(text(name).to_owned()),
+            None => Source::Host(Fingerprint(bytes(&source["host"]).try_into().unwrap())),
+        },
+    };
+    Block {
+        source,
+        left_ms: u32::try_from(number(&value["left_ms"])).unwrap(),
     }
 }
 
@@ -203,6 +247,10 @@ fn to_agent(fields: &Value) -> ToAgent {
             ToAgent::Identities(objects(value).map(identity).collect())
         }
         "received" => ToAgent::Received(request_id(value)),
+        "approved" => ToAgent::Approved(request_id(value)),
+        "blocks" => ToAgent::Blocks(objects(value).map(block).collect()),
+        "remembers" => ToAgent::Remembers(head(value)),
+        "log" => ToAgent::Log(head(value)),
         "show_number" => {
             let shown = Number::parse(&value["number"].to_string()).unwrap();
             ToAgent::ShowNumber(request_id(&value["id"]), shown)
@@ -250,6 +298,11 @@ fn largest() -> SignRequest {
             host: Some(hint()),
             known_hosts: Some(hint()),
             user: Some(hint()),
+            origin: Some(Origin {
+                pid: u32::MAX,
+                started: u64::MAX,
+                name: hint(),
+            }),
         },
     }
 }
@@ -268,7 +321,7 @@ fn a_request_with_every_field_at_its_limit_is_read_and_fits_in_the_link() {
 #[test]
 fn a_request_with_one_field_beyond_its_limit_is_refused() {
     type Grow = fn(&mut SignRequest);
-    let grown: [(&str, Grow); 12] = [
+    let grown: [(&str, Grow); 13] = [
         ("key", |it| it.key.push(0)),
         ("payload", |it| it.payload.push(0)),
         ("bytes of the chain", |it| it.chain[0].push(0)),
@@ -292,6 +345,9 @@ fn a_request_with_one_field_beyond_its_limit_is_refused() {
             it.reported.known_hosts.as_mut().unwrap().push('h');
         }),
         ("user", |it| it.reported.user.as_mut().unwrap().push('h')),
+        ("origin", |it| {
+            it.reported.origin.as_mut().unwrap().name.push('h');
+        }),
     ];
     for (field, grow) in grown {
         let mut request = largest();
@@ -324,6 +380,43 @@ fn identities_at_the_limits_are_read_and_fit_in_the_link_and_one_more_is_refused
     let mut longer = identity;
     longer.label.push('l');
     assert_eq!(sent(&[longer]).1, Err(Malformed::TooLong));
+}
+
+#[test]
+fn a_growth_at_its_limit_is_read_and_one_line_or_byte_more_is_refused() {
+    let read = |length: usize| {
+        let growth = Growth {
+            base: Head::EMPTY,
+            digests: vec![1; length].into(),
+        };
+        let encoded = ToSigner::Log(growth).to_bytes();
+        assert!(encoded.len() <= LINK_MESSAGE);
+        ToSigner::from_bytes(&encoded).map(|_| ())
+    };
+    assert_eq!(read(MAX_GROWTH * 32), Ok(()));
+    assert_eq!(read(0), Ok(()));
+    for length in [MAX_GROWTH * 32 + 32, MAX_GROWTH * 32 - 1, 31, 1] {
+        assert_eq!(read(length), Err(Malformed::TooLong), "{length}");
+    }
+}
+
+#[test]
+fn blocks_at_the_limits_are_read_and_fit_in_the_link_and_one_more_is_refused() {
+    let block = |length| Block {
+        source: Source::Program("p".repeat(length)),
+        left_ms: u32::MAX,
+    };
+    let read = |blocks: Vec<Block>| {
+        let encoded = ToAgent::Blocks(blocks).to_bytes();
+        assert!(encoded.len() <= LINK_MESSAGE);
+        ToAgent::from_bytes(&encoded).map(|_| ())
+    };
+    assert_eq!(read(vec![block(MAX_HINT); MAX_BLOCKS]), Ok(()));
+    assert_eq!(
+        read(vec![block(1); MAX_BLOCKS + 1]),
+        Err(Malformed::TooLong)
+    );
+    assert_eq!(read(vec![block(MAX_HINT + 1)]), Err(Malformed::TooLong));
 }
 
 #[test]
@@ -400,15 +493,17 @@ fn reports() -> impl Strategy<Value = Reported> {
         optional(),
         optional(),
         optional(),
+        option::of((any::<u32>(), any::<u64>(), hints())),
     )
         .prop_map(
-            |(processes, directory, terminal, host, known_hosts, user)| Reported {
+            |(processes, directory, terminal, host, known_hosts, user, origin)| Reported {
                 processes,
                 directory,
                 terminal,
                 host,
                 known_hosts,
                 user,
+                origin: origin.map(|(pid, started, name)| Origin { pid, started, name }),
             },
         )
 }
@@ -437,7 +532,9 @@ fn messages_to_signer() -> impl Strategy<Value = ToSigner> {
     prop_oneof![
         sign,
         request_ids().prop_map(ToSigner::Cancel),
-        Just(ToSigner::Unpaired)
+        Just(ToSigner::Unpaired),
+        (heads(), vec(any::<[u8; 32]>(), 0..5))
+            .prop_map(|(base, digests)| ToSigner::Log(Growth::new(base, &digests))),
     ]
 }
 
@@ -452,7 +549,24 @@ fn messages_to_agent() -> impl Strategy<Value = ToAgent> {
         (request_ids(), blobs(300)).prop_map(|(id, signature)| ToAgent::Signed(id, signature)),
         (request_ids(), refusal).prop_map(|(id, refusal)| ToAgent::Refused(id, refusal)),
         Just(ToAgent::Unpaired),
+        request_ids().prop_map(ToAgent::Approved),
+        vec(blocks(), 0..4).prop_map(ToAgent::Blocks),
+        heads().prop_map(ToAgent::Remembers),
+        heads().prop_map(ToAgent::Log),
     ]
+}
+
+fn heads() -> impl Strategy<Value = Head> {
+    (any::<u64>(), any::<[u8; 32]>()).prop_map(|(lines, digest)| Head { lines, digest })
+}
+
+fn blocks() -> impl Strategy<Value = Block> {
+    let source = prop_oneof![
+        Just(Source::Unknown),
+        hints().prop_map(Source::Program),
+        any::<[u8; 32]>().prop_map(|key| Source::Host(Fingerprint(key))),
+    ];
+    (source, any::<u32>()).prop_map(|(source, left_ms)| Block { source, left_ms })
 }
 
 proptest! {

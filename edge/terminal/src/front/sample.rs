@@ -3,7 +3,7 @@
 use vmux_proto::Untrusted;
 use vmux_proto::destination::Level;
 use vmux_proto::key::Fingerprint;
-use vmux_proto::message::{Number, Process, Reported, RequestId};
+use vmux_proto::message::{Number, Origin, Process, Reported, RequestId};
 use vmux_signer::{Host, LinkId, Pin, PinName, Prompt, Standing, Subject};
 
 /// The number that has to be typed, where one is needed.
@@ -45,6 +45,11 @@ pub(crate) fn pinned() -> Prompt {
             host: Some("web-1.example".to_owned()),
             known_hosts: Some("web-1.example".to_owned()),
             user: Some("alice".to_owned()),
+            origin: Some(Origin {
+                pid: 20,
+                started: 1_000,
+                name: "/usr/bin/git".to_owned(),
+            }),
         },
     }
 }
@@ -175,6 +180,11 @@ pub(crate) fn hostile() -> Prompt {
         host: Some(evil.to_owned()),
         known_hosts: Some("日本語".repeat(50)),
         user: Some(evil.to_owned()),
+        origin: Some(Origin {
+            pid: 1,
+            started: 1,
+            name: evil.to_owned(),
+        }),
     };
     let user = format!("root{}{evil}", " ".repeat(3));
     Prompt {
