@@ -1,4 +1,5 @@
-//! Verification in pure Rust, for every target that the core builds for.
+//! Verification in pure Rust, for every target that the core builds for, and what every other back
+//! end has in common with it: the encodings on which libraries differ are refused by all of them.
 use crate::key::Curve;
 use crate::signature::{RsaHash, Verifier};
 use alloc::vec;
@@ -14,6 +15,9 @@ pub struct PureRust;
 
 impl Verifier for PureRust {
     fn ed25519(&self, key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+        if !edwards_points_are_plain(key, signature) {
+            return false;
+        }
         let signature = ed25519_dalek::Signature::from_bytes(signature);
         EdwardsKey::from_bytes(key).is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
     }
@@ -22,6 +26,9 @@ impl Verifier for PureRust {
         let Some(pair) = fixed_pair(curve, r, s) else {
             return false;
         };
+        if !nist_point_is_plain(point) {
+            return false;
+        }
         match curve {
             Curve::P256 => p256::ecdsa::VerifyingKey::from_sec1_bytes(point).is_ok_and(|key| {
                 p256::ecdsa::Signature::from_slice(&pair)
@@ -59,8 +66,28 @@ impl Verifier for PureRust {
     }
 }
 
+/// Whether key and commitment of an Ed25519 signature are written the one way that RFC 8032 has, and
+/// neither is a point of small order. Verifiers differ on the others.
+pub fn edwards_points_are_plain(key: &[u8; 32], signature: &[u8; 64]) -> bool {
+    let commitment = signature.first_chunk::<32>();
+    edwards_point_is_plain(key) && commitment.is_some_and(edwards_point_is_plain)
+}
+
+/// Whether a point is written with both coordinates, as SSH does.
+pub fn nist_point_is_plain(point: &[u8]) -> bool {
+    point.first() == Some(&4)
+}
+
+fn edwards_point_is_plain(point: &[u8; 32]) -> bool {
+    let mut y = *point;
+    // The highest bit is the sign of x.
+    y[31] &= 0x7f;
+    let is_reduced = y.iter().rev().lt(FIELD.iter().rev());
+    is_reduced && !SMALL_ORDER.contains(&y)
+}
+
 /// `r` and `s` padded to the curve's size, side by side.
-fn fixed_pair(curve: Curve, r: &[u8], s: &[u8]) -> Option<Vec<u8>> {
+pub fn fixed_pair(curve: Curve, r: &[u8], s: &[u8]) -> Option<Vec<u8>> {
     let size = curve.field_size();
     let mut pair = vec![0; size.checked_mul(2)?];
     let (first, second) = pair.split_at_mut_checked(size)?;
@@ -72,6 +99,37 @@ fn fixed_pair(curve: Curve, r: &[u8], s: &[u8]) -> Option<Vec<u8>> {
         .copy_from_slice(s);
     Some(pair)
 }
+
+/// The prime 2^255 - 19, lowest byte first.
+const FIELD: [u8; 32] = {
+    let mut prime = [0xff; 32];
+    prime[0] = 0xed;
+    prime[31] = 0x7f;
+    prime
+};
+
+/// The y of the eight points of small order; two points share each, or x is zero.
+const SMALL_ORDER: [[u8; 32]; 5] = {
+    let mut one = [0; 32];
+    one[0] = 1;
+    let mut minus_one = FIELD;
+    minus_one[0] = 0xec;
+    [
+        [0; 32],
+        one,
+        minus_one,
+        [
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10,
+            0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77,
+            0x92, 0xac, 0x03, 0x7a,
+        ],
+        [
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef,
+            0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88,
+            0x6d, 0x53, 0xfc, 0x05,
+        ],
+    ]
+};
 
 #[cfg(test)]
 mod tests {
@@ -97,6 +155,50 @@ mod tests {
             "the check below would be idle"
         );
         assert!(!PureRust.ed25519(&neutral, b"whatever", &universal));
+    }
+
+    #[test]
+    fn points_of_small_order_are_not_plain_and_their_neighbours_are() {
+        for y in SMALL_ORDER {
+            for sign in [0, 0x80] {
+                let mut point = y;
+                point[31] |= sign;
+                // With x zero there is no other sign; such an encoding is no point at all.
+                if let Ok(key) = EdwardsKey::from_bytes(&point) {
+                    assert!(key.is_weak(), "{point:x?}");
+                }
+                assert!(!edwards_point_is_plain(&point));
+                point[0] ^= 4;
+                assert!(edwards_point_is_plain(&point));
+            }
+        }
+    }
+
+    #[test]
+    fn a_y_below_the_prime_is_plain_and_the_prime_and_beyond_are_not() {
+        let with_lowest = |byte| {
+            let mut y = FIELD;
+            y[0] = byte;
+            y
+        };
+        assert!(edwards_point_is_plain(&with_lowest(0xeb)));
+        for byte in 0xed..=0xff {
+            assert!(!edwards_point_is_plain(&with_lowest(byte)));
+        }
+    }
+
+    #[test]
+    fn a_point_with_one_coordinate_verifies_nothing() {
+        use p256::ecdsa::signature::Signer as _;
+        let secret = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
+        let signature: p256::ecdsa::Signature = secret.sign(b"message");
+        let (r, s) = signature.split_bytes();
+        let ask = |compress| {
+            let point = secret.verifying_key().to_sec1_point(compress);
+            PureRust.ecdsa(Curve::P256, point.as_bytes(), b"message", &r, &s)
+        };
+        assert!(ask(false));
+        assert!(!ask(true));
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod audit;
 pub mod binding;
 pub mod crypto;
 pub mod destination;
+pub mod ephemeral;
 pub mod key;
 pub mod limits;
 pub mod mailbox;
