@@ -92,6 +92,16 @@ impl Broker {
         self.phones.iter().map(|phone| &phone.record)
     }
 
+    /// What every client is shown: key blob and comment. It changes with [`Self::handle`] alone, so
+    /// whoever runs the broker can keep it and answer [`Ask::Identities`] without asking again.
+    pub fn listed(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        if self.attempts.is_locked() {
+            Vec::new()
+        } else {
+            self.phones.listed()
+        }
+    }
+
     /// The agent at this moment.
     pub fn status(&self) -> Status {
         let mut waiting: Vec<_> = self
@@ -111,12 +121,7 @@ impl Broker {
         let client = asked.client;
         match asked.ask {
             Ask::Identities => {
-                let identities = if self.attempts.is_locked() {
-                    Vec::new()
-                } else {
-                    self.phones.listed()
-                };
-                self.answer(client, Answer::Identities(identities));
+                self.answer(client, Answer::Identities(self.listed()));
             }
             Ask::Sign(ref ask) => {
                 if let Err(denial) = self.sign(&asked, ask, now) {

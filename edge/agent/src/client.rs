@@ -8,9 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info};
 use vmux_broker::known_hosts::{Lookup, Name, Verdict};
 use vmux_broker::{Answer, Ask, Asked, ClientId, Conversation, Event, SignAsk, Step};
-use vmux_host::{clock, entropy};
+use vmux_host::{clock, crypto, entropy};
 use vmux_proto::agent_wire::NotServed;
-use vmux_proto::crypto::PureRust;
 use vmux_proto::destination::Destination;
 use vmux_proto::limits::MAX_HINT;
 use vmux_proto::message::Reported;
@@ -50,6 +49,15 @@ pub(crate) struct Client {
     ended: bool,
 }
 
+/// What a step took of the processor.
+#[derive(Clone, Copy, Debug)]
+enum Cost {
+    /// Bytes were moved.
+    Little,
+    /// Up to a millisecond of proving.
+    Arithmetic,
+}
+
 /// The client is gone, or cannot be served any more.
 #[derive(Clone, Copy, Debug)]
 struct HungUp;
@@ -81,14 +89,17 @@ impl Client {
 
     /// Serves until the client hangs up.
     pub(crate) async fn serve(mut self) {
-        while self.step().await.is_ok() {
-            // A step can cost a millisecond of arithmetic; others get their turn in between.
-            tokio::task::yield_now().await;
+        while let Ok(cost) = self.step().await {
+            match cost {
+                Cost::Little => {}
+                // Others get their turn in between.
+                Cost::Arithmetic => tokio::task::yield_now().await,
+            }
         }
     }
 
-    async fn step(&mut self) -> Result<(), HungUp> {
-        match self.conversation.next(&PureRust) {
+    async fn step(&mut self) -> Result<Cost, HungUp> {
+        match self.conversation.next(crypto::verifier()) {
             Err(bad_length) => {
                 info!(client = self.id.0, pid = self.peer.pid(), %bad_length, "hung up");
                 Err(HungUp)
@@ -97,27 +108,41 @@ impl Client {
             Ok(Step::Read) => {
                 let read = read(&self.stream).await?;
                 self.take(&read);
-                Ok(())
+                Ok(Cost::Little)
             }
-            Ok(Step::Write(reply)) => self.write(&reply).await,
+            Ok(Step::Write(reply)) => {
+                self.write(&reply).await?;
+                Ok(Cost::Arithmetic)
+            }
             Ok(Step::Refuse(reply, denial)) => {
                 self.desk
                     .hub
                     .refused(self.id, denial)
                     .await
                     .map_err(|_| HungUp)?;
-                self.write(&reply).await
+                self.write(&reply).await?;
+                Ok(Cost::Arithmetic)
             }
             Ok(Step::NotServed(reply, what)) => {
                 self.not_served(what);
-                self.write(&reply).await
+                self.write(&reply).await?;
+                Ok(Cost::Little)
+            }
+            Ok(Step::Ask(Ask::Identities)) => {
+                self.began = clock::now().uptime;
+                let listed = self.desk.hub.listed();
+                let answer = Answer::Identities(listed.to_vec());
+                let reply = self.conversation.answer(answer);
+                self.write(&reply).await?;
+                Ok(Cost::Little)
             }
             Ok(Step::Ask(ask)) => {
                 let reply = match self.ask(ask).await? {
                     Some(answer) => self.conversation.answer(answer),
                     None => return Err(HungUp),
                 };
-                self.write(&reply).await
+                self.write(&reply).await?;
+                Ok(Cost::Arithmetic)
             }
         }
     }
@@ -127,9 +152,6 @@ impl Client {
         // What can be answered at once is answered to whoever only reads on; for the rest, a client
         // that has sent its last byte is gone.
         let can_take_long = matches!(ask, Ask::Sign(_) | Ask::Lock(_) | Ask::Unlock(_));
-        if matches!(ask, Ask::Identities) {
-            self.began = clock::now().uptime;
-        }
         let (provenance, lookup, reported) = match &ask {
             Ask::Sign(sign) => {
                 let (provenance, lookup) = self.look(sign).await;

@@ -2,15 +2,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tracing::{error, warn};
 use vmux_broker::{
     Answer, Asked, Broker, ClientId, Entropy, Event, Input, LinkId, Output, PhoneRecord, Shown,
     Status, stretch,
 };
 use vmux_host::state_dir::{FileKind, StateDir};
-use vmux_host::{clock, entropy};
-use vmux_proto::crypto::PureRust;
+use vmux_host::{clock, crypto, entropy};
 
 use crate::events;
 use crate::links::{LinkEvent, Links};
@@ -20,7 +19,11 @@ use crate::links::{LinkEvent, Links};
 pub(crate) struct Hub {
     orders: mpsc::Sender<Order>,
     events: broadcast::Sender<Arc<Event>>,
+    listed: watch::Receiver<Listed>,
 }
+
+/// The identities as clients are shown them: key blob and comment.
+pub(crate) type Listed = Arc<Vec<(Vec<u8>, Vec<u8>)>>;
 
 /// The agent has stopped.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -83,18 +86,29 @@ impl Hub {
     pub(crate) fn start(broker: Broker, state: StateDir) -> Self {
         let (orders, inbox) = mpsc::channel(MAX_ORDERS);
         let (events, _) = broadcast::channel(MAX_EVENTS);
-        let hub = Self { orders, events };
+        let (publish, listed) = watch::channel(Arc::new(broker.listed()));
+        let hub = Self {
+            orders,
+            events,
+            listed,
+        };
         let links = Links::new(hub.clone());
         let keeper = Keeper {
             broker,
             state,
             links,
             hub: hub.clone(),
+            listed: publish,
             waiters: BTreeMap::new(),
             store_failed: false,
         };
         drop(tokio::spawn(keeper.run(inbox)));
         hub
+    }
+
+    /// The identities at this moment. Nobody waits for the broker to list them (I19).
+    pub(crate) fn listed(&self) -> Listed {
+        Arc::clone(&self.listed.borrow())
     }
 
     /// Everything the person may want to see, as it happens.
@@ -163,6 +177,7 @@ struct Keeper {
     state: StateDir,
     links: Links,
     hub: Hub,
+    listed: watch::Sender<Listed>,
     waiters: BTreeMap<ClientId, Waiter>,
     /// Whether the last attempt to store the phones failed.
     store_failed: bool,
@@ -265,10 +280,23 @@ impl Keeper {
     }
 
     fn handle(&mut self, input: Input) {
-        self.broker.handle(input, &PureRust, clock::now());
+        self.broker.handle(input, crypto::verifier(), clock::now());
+        self.publish();
         while let Some(output) = self.broker.poll() {
             self.perform(output);
         }
+    }
+
+    /// Before any output is performed: whoever hears that the agent is locked finds nothing listed.
+    fn publish(&self) {
+        let listed = self.broker.listed();
+        self.listed.send_if_modified(|shown| {
+            let changed = **shown != listed;
+            if changed {
+                *shown = Arc::new(listed);
+            }
+            changed
+        });
     }
 
     fn perform(&mut self, output: Output) {

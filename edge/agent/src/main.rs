@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         tracing::warn!(%not_hardened, "the process is not closed to debuggers");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers())
         .enable_all()
         .build();
     match runtime {
@@ -46,3 +47,10 @@ fn main() -> ExitCode {
         }
     }
 }
+
+/// One person's agent is idle nearly always, and each thread costs memory.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_WORKERS))
+}
+
+const MOST_WORKERS: usize = 4;
