@@ -7,6 +7,7 @@ mod config;
 pub mod control;
 mod daemon;
 mod events;
+pub mod fuzzing;
 mod hosts;
 mod hub;
 mod links;

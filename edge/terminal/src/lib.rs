@@ -11,6 +11,7 @@ mod date;
 mod desk;
 mod failure;
 mod front;
+pub mod fuzzing;
 mod keyfile;
 mod keys;
 mod links;

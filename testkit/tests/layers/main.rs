@@ -61,6 +61,19 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
         ],
         &[],
     ),
+    (
+        "vmux-fuzz-targets",
+        &[
+            "vmux-agent",
+            "vmux-broker",
+            "vmux-host",
+            "vmux-link",
+            "vmux-proto",
+            "vmux-signer",
+            "vmux-terminal",
+        ],
+        &[],
+    ),
 ];
 
 const CORE: [&str; 4] = ["vmux-broker", "vmux-link", "vmux-proto", "vmux-signer"];
