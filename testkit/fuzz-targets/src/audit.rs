@@ -68,6 +68,9 @@ pub fn audit_tampered(data: &[u8]) {
     let sound = lines.iter().all(|line| checker.line(line).is_ok());
     let is_whole = sound && checker.head() == Some(chain.head());
     assert_eq!(is_whole, lines == before, "I9");
+    // A change at the end shows by the head alone, any other by the lines themselves.
+    let (_, earlier) = lines.split_last().unwrap_or((&before[0], &[]));
+    assert!(!sound || before.starts_with(earlier), "I9");
 }
 
 const NOW: Now = Now {

@@ -70,14 +70,12 @@ pub fn state_file(data: &[u8]) {
         return;
     };
     let mut bytes = contents.to_vec();
-    if form % 2 == 0 {
-        bytes.push(b'\n');
-        let sum = Sha256::digest(contents);
-        bytes.extend(
-            sum.iter()
-                .flat_map(|byte| format!("{byte:02x}").into_bytes()),
-        );
-        bytes.push(b'\n');
+    if form % 3 != 1 {
+        bytes.extend(sum(contents));
+    }
+    if form % 3 == 2 {
+        let at = bytes.len() - 2 - usize::from(*form) % 64;
+        bytes[at] ^= 1;
     }
     let state = STATE.get_or_init(|| Mutex::new(state_dir()));
     let (_, dir) = &*state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -90,13 +88,24 @@ pub fn state_file(data: &[u8]) {
         Ok(stored) => {
             let stored = stored.expect("the file is there");
             assert!(stored.version <= KIND.version && stored.body.len() <= MAX);
-            assert!(contents.starts_with(b"VMUX pairings "));
+            assert!(bytes.starts_with(b"VMUX pairings "));
+            let (contents, end) = bytes.split_at(bytes.len() - 66);
             assert!(contents.ends_with(&stored.body));
+            assert_eq!(end, sum(contents));
         }
         Err(StateRefused::NewerVersion { found, .. }) => assert!(found > KIND.version),
         Err(StateRefused::Damaged { .. } | StateRefused::File(_)) => {}
         Err(other) => panic!("{other}"),
     }
+}
+
+/// The end of a state file with these contents.
+fn sum(contents: &[u8]) -> Vec<u8> {
+    let digits = Sha256::digest(contents);
+    let digits = digits
+        .iter()
+        .flat_map(|byte| format!("{byte:02x}").into_bytes());
+    [b'\n'].into_iter().chain(digits).chain([b'\n']).collect()
 }
 
 fn state_dir() -> (TempDir, StateDir) {
