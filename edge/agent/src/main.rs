@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     // From a thread of its own and lossy: a terminal that stands still must not stall the agent.
     let (writer, _flush_at_the_end) = NonBlockingBuilder::default()
         .lossy(true)
+        .buffered_lines_limit(LOG_LINES)
         .finish(std::io::stderr());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -54,3 +55,6 @@ fn workers() -> usize {
 }
 
 const MOST_WORKERS: usize = 4;
+
+/// Lines that wait for the terminal. Room for each is taken at the start, whether used or not.
+const LOG_LINES: usize = 1024;
