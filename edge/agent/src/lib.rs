@@ -6,6 +6,7 @@ pub mod command;
 mod config;
 pub mod control;
 mod daemon;
+pub mod ephemeral;
 mod events;
 pub mod fuzzing;
 mod hosts;

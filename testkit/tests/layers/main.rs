@@ -47,6 +47,18 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
         &[],
     ),
     ("vmux-launch", &[], &[]),
+    // A phone of its own, to measure the agent without a person.
+    (
+        "vmux-bench",
+        &[
+            "vmux-agent",
+            "vmux-broker",
+            "vmux-host",
+            "vmux-proto",
+            "vmux-signer",
+        ],
+        &[],
+    ),
     (
         "vmux-testkit",
         &[
@@ -96,6 +108,9 @@ const PRIVATE_KEYS: [&str; 5] = [
     "KeypairData",
     "NonZeroScalar",
 ];
+
+/// The agent's own keys. Nothing but randomness becomes one, so no identity's key can.
+const OWN_KEYS: &str = "edge/agent/src/ephemeral.rs";
 
 /// What a crate without clock, files, sockets and randomness cannot need.
 const WORLDLY: &[&str] = &[
@@ -196,12 +211,31 @@ fn i1_the_agent_has_no_type_that_could_hold_an_identitys_private_key() {
         .collect();
     for folder in AGENT {
         let sources = files(&root().join(folder).join("src"), "rs");
-        for file in sources.into_iter().filter(|file| !is_of_tests(file)) {
+        let own_keys = root().join(OWN_KEYS);
+        let sources = sources.into_iter().filter(|file| *file != own_keys);
+        for file in sources.filter(|file| !is_of_tests(file)) {
             let named = names_private_key(&read(&file));
             faults.extend(named.map(|word| format!("{} names {word}", file.display())));
         }
     }
     assert_none(&faults);
+}
+
+#[test]
+fn the_agents_own_keys_are_made_from_randomness_and_never_given_to_it() {
+    let source = read(&root().join(OWN_KEYS));
+    assert!(
+        names_private_key(&source).is_some(),
+        "it needs no exception any more"
+    );
+    assert_eq!(
+        functions_for_others(&source),
+        ["pub fn generate() -> Result<Self, NotMade> {"]
+    );
+    assert_eq!(
+        functions_for_others("    pub const fn of(bytes: &[u8]) -> Self {\n"),
+        ["pub const fn of(bytes: &[u8]) -> Self {"]
+    );
 }
 
 #[test]
@@ -303,6 +337,14 @@ fn is_allowed(import: &Import, allowed: &[&str], in_tests: &[&str]) -> bool {
 fn names_private_key(source: &str) -> Option<&'static str> {
     let code = source.split("#[cfg(test)]\nmod ").next().unwrap_or(source);
     PRIVATE_KEYS.into_iter().find(|name| code.contains(name))
+}
+
+/// The functions of a file that others can call.
+fn functions_for_others(source: &str) -> Vec<&str> {
+    let lines = source.lines().map(str::trim);
+    lines
+        .filter(|line| line.starts_with("pub") && line.contains("fn "))
+        .collect()
 }
 
 fn is_of_tests(file: &std::path::Path) -> bool {
