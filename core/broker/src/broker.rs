@@ -53,7 +53,7 @@ impl Broker {
             Input::Met(link) => {
                 // A new meeting ends the one before it.
                 self.left(link, now);
-                self.phones.change(link, Phone::met);
+                self.phones.change(link, |phone| phone.met(now));
             }
             Input::Frame(link, frame, entropy) => {
                 self.frame(link, &frame, entropy, verifier, now);
@@ -65,7 +65,7 @@ impl Broker {
             }
             Input::RelayUp(link) => self.phones.change(link, Phone::relay_up),
             Input::Unpair(link) => self.unpair(link),
-            Input::Tick => {}
+            Input::Tick => self.hurry(now),
         }
         self.attempt(now);
         self.flow(now);
@@ -79,7 +79,8 @@ impl Broker {
     /// When [`Input::Tick`] is due, in milliseconds of [`Now::uptime`].
     pub fn deadline(&self) -> Option<u64> {
         let requests = self.pending.values().map(Pending::ends);
-        requests.chain(self.attempts.due()).min()
+        let handshakes = self.phones.iter().filter_map(Phone::handshake_ends);
+        requests.chain(handshakes).chain(self.attempts.due()).min()
     }
 
     /// All paired phones, for the state file; holds the links' secrets.
@@ -258,7 +259,7 @@ impl Broker {
             return;
         };
         let was_open = phone.is_open();
-        match phone.hear(frame, &self.hello, entropy) {
+        match phone.hear(frame, &self.hello, entropy, now) {
             Err(Spoilt) => {
                 if was_open {
                     self.parted(link, now);
@@ -368,6 +369,17 @@ impl Broker {
             .filter(|pending| pending.link == link)
         {
             pending.give_up = pending.give_up.or(Some(give_up));
+        }
+    }
+
+    /// Gives up handshakes that are not done in time: a relay lost a part of them.
+    fn hurry(&mut self, now: Now) {
+        let late = |phone: &&Phone| phone.handshake_ends().is_some_and(|end| now.uptime >= end);
+        let late = self.phones.iter().filter(late);
+        let late: Vec<_> = late.map(|phone| phone.record.id()).collect();
+        for link in late {
+            self.left(link, now);
+            self.outputs.push_back(Output::Restart(link));
         }
     }
 

@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 use minicbor::bytes::{ByteSlice, ByteVec};
 use minicbor::{Decode, Encode};
 use vmux_link::{Bond, Channel, Entropy, LinkId};
-use vmux_proto::Untrusted;
 use vmux_proto::key::PublicKey;
-use vmux_proto::limits::MAX_IDENTITIES;
+use vmux_proto::limits::{MAX_HANDSHAKE_MS, MAX_IDENTITIES};
 use vmux_proto::message::{Hello, Identity, Message as _, ToAgent, ToSigner, VERSION};
+use vmux_proto::{Now, Untrusted};
 use zeroize::{Zeroize as _, Zeroizing};
 
 /// Stored bytes that do not say what they should.
@@ -169,13 +169,18 @@ enum Relay {
 enum State {
     /// Not at the mailbox.
     Away,
-    /// At the mailbox; its first handshake message is due.
-    AwaitingCall,
+    /// At the mailbox; its first handshake message is due until this uptime.
+    AwaitingCall(u64),
     /// The handshake is done, but its first message may be a recording: only a frame that opens
-    /// shows that the phone is there.
-    Unproven(Channel),
+    /// shows that the phone is there, and is due until this uptime.
+    Unproven(Channel, u64),
     /// There.
     Open(Channel),
+}
+
+/// Until when the phone's next part of a handshake is due.
+const fn handshake_end(now: Now) -> u64 {
+    now.uptime.saturating_add(MAX_HANDSHAKE_MS)
 }
 
 /// What a frame turned out to be.
@@ -202,8 +207,8 @@ impl Phone {
         }
     }
 
-    pub(crate) fn met(&mut self) {
-        self.state = State::AwaitingCall;
+    pub(crate) fn met(&mut self, now: Now) {
+        self.state = State::AwaitingCall(handshake_end(now));
         self.relay = Relay::Up;
     }
 
@@ -226,11 +231,12 @@ impl Phone {
         frame: &[u8],
         hello: &Hello,
         entropy: Entropy,
+        now: Now,
     ) -> Result<Heard, Spoilt> {
         match core::mem::replace(&mut self.state, State::Away) {
             // What was on its way when the meeting was spoilt.
             State::Away => Ok(Heard::Stray),
-            State::AwaitingCall => {
+            State::AwaitingCall(_) => {
                 let (channel, met, message) = self
                     .record
                     .bond
@@ -240,10 +246,10 @@ impl Phone {
                 if theirs.version != VERSION {
                     return Err(Spoilt);
                 }
-                self.state = State::Unproven(channel);
+                self.state = State::Unproven(channel, handshake_end(now));
                 Ok(Heard::Answered(message))
             }
-            State::Unproven(mut channel) | State::Open(mut channel) => {
+            State::Unproven(mut channel, _) | State::Open(mut channel) => {
                 let bytes = channel.open(frame).map_err(|_| Spoilt)?;
                 let message = ToAgent::from_bytes(&bytes).map_err(|_| Spoilt)?;
                 self.state = State::Open(channel);
@@ -255,16 +261,24 @@ impl Phone {
     /// Seals a message, if there is a channel.
     pub(crate) fn say(&mut self, message: &ToSigner) -> Option<Vec<u8>> {
         match &mut self.state {
-            State::Unproven(channel) | State::Open(channel) => {
+            State::Unproven(channel, _) | State::Open(channel) => {
                 channel.seal(&message.to_bytes()).ok()
             }
-            State::Away | State::AwaitingCall => None,
+            State::Away | State::AwaitingCall(_) => None,
         }
     }
 
     /// Whether messages can be sent.
     pub(crate) const fn has_channel(&self) -> bool {
-        matches!(self.state, State::Unproven(_) | State::Open(_))
+        matches!(self.state, State::Unproven(..) | State::Open(_))
+    }
+
+    /// Until when a handshake that has begun must be done, in milliseconds of uptime.
+    pub(crate) const fn handshake_ends(&self) -> Option<u64> {
+        match self.state {
+            State::AwaitingCall(until) | State::Unproven(_, until) => Some(until),
+            State::Away | State::Open(_) => None,
+        }
     }
 
     /// Whether the phone has shown that it is there.

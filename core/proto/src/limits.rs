@@ -54,6 +54,10 @@ pub const MAX_LOGIN_MS: u64 = 100_000;
 /// must fit in one link message.
 pub const MAX_IDENTITY_BLOB: usize = 768;
 
+/// For each part of a handshake to arrive once two ends have met, in milliseconds. What a relay
+/// loses is not sent again: after this time an end connects anew.
+pub const MAX_HANDSHAKE_MS: u64 = 10_000;
+
 /// Requests of one agent that a signer shows or queues at a time; the agent keeps more to itself.
 pub const MAX_SHOWN: usize = 16;
 

@@ -2,6 +2,8 @@
 use crate::record::AgentRecord;
 use alloc::vec::Vec;
 use vmux_link::{Channel, Entropy, Initiator};
+use vmux_proto::Now;
+use vmux_proto::limits::MAX_HANDSHAKE_MS;
 use vmux_proto::message::{Hello, Message as _, ToAgent, ToSigner, VERSION};
 
 /// A link and its state.
@@ -14,7 +16,8 @@ pub(crate) struct Line {
 #[derive(Debug)]
 enum State {
     Away,
-    AwaitingAnswer(Initiator),
+    /// The agent's answer is due until this uptime.
+    AwaitingAnswer(Initiator, u64),
     Open(Channel),
 }
 
@@ -41,14 +44,19 @@ impl Line {
     }
 
     /// Begins the handshake; gives message 1.
-    pub(crate) fn call(&mut self, hello: &Hello, entropy: Entropy) -> Result<Vec<u8>, Spoilt> {
+    pub(crate) fn call(
+        &mut self,
+        hello: &Hello,
+        entropy: Entropy,
+        now: Now,
+    ) -> Result<Vec<u8>, Spoilt> {
         self.state = State::Away;
         let (initiator, message) = self
             .record
             .bond
             .call(entropy, &hello.to_bytes())
             .map_err(|_| Spoilt)?;
-        self.state = State::AwaitingAnswer(initiator);
+        self.state = State::AwaitingAnswer(initiator, now.uptime.saturating_add(MAX_HANDSHAKE_MS));
         Ok(message)
     }
 
@@ -56,7 +64,7 @@ impl Line {
     pub(crate) fn hear(&mut self, frame: &[u8]) -> Result<Heard, Spoilt> {
         match core::mem::replace(&mut self.state, State::Away) {
             State::Away => Err(Spoilt),
-            State::AwaitingAnswer(initiator) => {
+            State::AwaitingAnswer(initiator, _) => {
                 let (channel, met) = initiator.finish(frame).map_err(|_| Spoilt)?;
                 let hello = Hello::from_bytes(&met.payload).map_err(|_| Spoilt)?;
                 if hello.version != VERSION {
@@ -78,7 +86,15 @@ impl Line {
     pub(crate) fn say(&mut self, message: &ToAgent) -> Option<Vec<u8>> {
         match &mut self.state {
             State::Open(channel) => channel.seal(&message.to_bytes()).ok(),
-            State::Away | State::AwaitingAnswer(_) => None,
+            State::Away | State::AwaitingAnswer(..) => None,
+        }
+    }
+
+    /// Until when a handshake that has begun must be done, in milliseconds of uptime.
+    pub(crate) const fn handshake_ends(&self) -> Option<u64> {
+        match self.state {
+            State::AwaitingAnswer(_, until) => Some(until),
+            State::Away | State::Open(_) => None,
         }
     }
 

@@ -62,7 +62,7 @@ impl Signer {
     pub fn handle(&mut self, input: Input, verifier: &dyn Verifier, now: Now) {
         match input {
             Input::Paired(record) => self.paired(*record),
-            Input::Met(link, entropy) => self.met(link, entropy),
+            Input::Met(link, entropy) => self.met(link, entropy, now),
             Input::Frame(link, frame, random) => self.frame(link, &frame, random, verifier, now),
             Input::Left(link) => self.left(link),
             Input::Decided(request, decision) => self.decided(request, decision, now),
@@ -71,7 +71,7 @@ impl Signer {
             Input::Pins(pins) => self.pins = pins,
             Input::Unpair(link) => self.unpair(link),
             Input::Close => self.close(),
-            Input::Tick => {}
+            Input::Tick => self.hurry(now),
         }
         self.expire(now);
     }
@@ -83,10 +83,9 @@ impl Signer {
 
     /// When [`Input::Tick`] is due, in milliseconds of [`Now::uptime`].
     pub fn deadline(&self) -> Option<u64> {
-        self.waiting
-            .values()
-            .map(|waiting| waiting.prompt.deadline)
-            .min()
+        let requests = self.waiting.values().map(|waiting| waiting.prompt.deadline);
+        let handshakes = self.lines.values().filter_map(Line::handshake_ends);
+        requests.chain(handshakes).min()
     }
 
     /// The pins as they are, to store them.
@@ -108,12 +107,12 @@ impl Signer {
             .or_insert_with(|| Line::new(record));
     }
 
-    fn met(&mut self, id: LinkId, entropy: Entropy) {
+    fn met(&mut self, id: LinkId, entropy: Entropy, now: Now) {
         self.left(id);
         let Some(line) = self.lines.get_mut(&id) else {
             return;
         };
-        let output = match line.call(&self.hello, entropy) {
+        let output = match line.call(&self.hello, entropy, now) {
             Ok(message) => Output::Send(id, message),
             Err(Spoilt) => Output::Restart(id),
         };
@@ -355,6 +354,17 @@ impl Signer {
         let all: Vec<_> = self.waiting.keys().copied().collect();
         for request in all {
             self.refuse(request, Refusal::Closed);
+        }
+    }
+
+    /// Gives up handshakes that are not done in time: a relay lost a part of them.
+    fn hurry(&mut self, now: Now) {
+        let late = |line: &Line| line.handshake_ends().is_some_and(|end| now.uptime >= end);
+        let late = self.lines.iter().filter(|(_, line)| late(line));
+        let late: Vec<_> = late.map(|(id, _)| *id).collect();
+        for id in late {
+            self.left(id);
+            self.outputs.push_back(Output::Restart(id));
         }
     }
 

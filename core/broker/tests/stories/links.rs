@@ -3,6 +3,7 @@ use crate::phone::{hello, paired};
 use crate::world::{Out, PIXEL, TABLET, World, failed, is_signature};
 use vmux_broker::{Denial, Input, Reach};
 use vmux_link::{Psk, StaticSecret};
+use vmux_proto::limits::MAX_HANDSHAKE_MS;
 use vmux_proto::message::{Hello, Message as _, ToAgent, ToSigner, VERSION};
 
 #[test]
@@ -30,6 +31,32 @@ fn a_phone_is_connected_once_a_frame_of_it_opens() {
     assert_eq!(world.reach(PIXEL), Reach::Connected);
     assert_eq!(world.reach(TABLET), Reach::Away);
     assert_eq!(world.broker.status().phones[PIXEL].seen, world.now.wall);
+}
+
+#[test]
+fn a_handshake_that_is_not_done_in_time_is_begun_again_and_one_that_is_stays() {
+    let mut world = World::offline();
+    world.meet(PIXEL);
+    assert_eq!(
+        world.broker.deadline(),
+        Some(world.now.uptime + MAX_HANDSHAKE_MS)
+    );
+    assert_eq!(world.tick(MAX_HANDSHAKE_MS - 1), []);
+    assert_eq!(world.tick(1), [Out::Restart(PIXEL)]);
+    assert_eq!(world.broker.deadline(), None);
+    assert_eq!(world.tick(MAX_HANDSHAKE_MS), [], "once");
+
+    // Answered, and nothing that shows that the phone has it.
+    world.call(PIXEL, &hello("phone"));
+    assert_eq!(world.tick(MAX_HANDSHAKE_MS - 1), []);
+    assert_eq!(world.tick(1), [Out::Restart(PIXEL)]);
+
+    world.call(PIXEL, &hello("phone"));
+    world.pass(MAX_HANDSHAKE_MS - 1);
+    let offered = world.offered(PIXEL);
+    world.say(PIXEL, &offered);
+    assert_eq!(world.tick(MAX_HANDSHAKE_MS), []);
+    assert_eq!(world.reach(PIXEL), Reach::Connected);
 }
 
 #[test]

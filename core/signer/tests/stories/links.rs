@@ -2,7 +2,7 @@
 use crate::ssh::{Secret, sshsig};
 use crate::world::{Event, Peer, World, hello, paired, yes};
 use vmux_link::{Entropy, Psk};
-use vmux_proto::limits::MAX_NAME;
+use vmux_proto::limits::{MAX_HANDSHAKE_MS, MAX_NAME};
 use vmux_proto::message::{Hello, Message as _, SignRequest, ToAgent, ToSigner, VERSION};
 use vmux_signer::{Decision, Identities, Input, Pins, Settings, Signer, Withdrawn};
 
@@ -78,6 +78,23 @@ fn an_answer_with_one_bit_changed_or_a_byte_less_opens_nothing() {
         [Event::Restart(Peer::Laptop)]
     );
     world.connect(Peer::Laptop);
+    assert_eq!(connected(&world), [true, false]);
+}
+
+#[test]
+fn a_call_that_is_not_answered_in_time_is_made_again_and_one_that_is_stays() {
+    let mut world = World::offline();
+    world.call(Peer::Laptop);
+    assert_eq!(world.tick(MAX_HANDSHAKE_MS - 1), []);
+    assert_eq!(world.tick(1), [Event::Restart(Peer::Laptop)]);
+    assert_eq!(world.signer.deadline(), None);
+    assert_eq!(world.tick(MAX_HANDSHAKE_MS), [], "once");
+
+    world.call(Peer::Laptop);
+    world.pass(MAX_HANDSHAKE_MS - 1);
+    let answer = world.answer(Peer::Laptop, &hello("agent"));
+    world.frame(Peer::Laptop, &answer);
+    assert_eq!(world.tick(MAX_HANDSHAKE_MS), []);
     assert_eq!(connected(&world), [true, false]);
 }
 
