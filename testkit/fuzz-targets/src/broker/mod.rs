@@ -78,6 +78,8 @@ struct Phone {
     state: State,
     /// What it was asked to sign.
     asked: BTreeMap<RequestId, SignRequest>,
+    /// Its first messages so far.
+    calls: Vec<Vec<u8>>,
 }
 
 enum State {
@@ -92,6 +94,7 @@ impl World {
             bond: bonds(at).1,
             state: State::Away,
             asked: BTreeMap::new(),
+            calls: Vec::new(),
         });
         let records = vec![record(0), record(1)];
         let clients = [0, 1, 2].map(|id| Client::new(ClientId(id)));
@@ -116,7 +119,7 @@ impl World {
     }
 
     fn step(&mut self, choices: &mut Choices<'_>) {
-        let op = choices.below(20);
+        let op = choices.below(21);
         let client = usize::from(choices.below(3));
         let phone = usize::from(choices.below(2));
         let link = self.phones[phone].bond.id();
@@ -199,7 +202,18 @@ impl World {
                     self.take(Input::Left(link));
                 }
             },
-            _ => self.stretch(choices),
+            19 => self.stretch(choices),
+            // A meeting where nobody calls, or where an old call is played again.
+            _ => {
+                self.phones[phone].state = State::Away;
+                self.take(Input::Met(link));
+                let calls = &self.phones[phone].calls;
+                if !calls.is_empty() && choices.below(2) == 0 {
+                    let call = choices.one(calls).clone();
+                    let entropy = Entropy::from_bytes(self.draw());
+                    self.take(Input::Frame(link, call, entropy));
+                }
+            }
         }
     }
 

@@ -19,6 +19,7 @@ impl World {
             .call(entropy, &hello("terminal").to_bytes())
             .expect("message 1");
         self.phones[phone].state = State::Called(initiator);
+        self.phones[phone].calls.push(message.clone());
         let entropy = Entropy::from_bytes(self.draw());
         self.take(Input::Frame(link, message, entropy));
     }

@@ -117,7 +117,7 @@ impl World {
     }
 
     fn step(&mut self, choices: &mut Choices<'_>) {
-        let op = choices.below(20);
+        let op = choices.below(21);
         let at = usize::from(choices.below(2));
         let link = self.ends[at].bond.id();
         match op {
@@ -168,16 +168,31 @@ impl World {
                 2 => self.take(Input::Pins(Pins::well_known())),
                 _ => self.take(Input::Close),
             },
-            _ => self.take(Input::Paired(Box::new(record(u8::from(at == 1))))),
+            19 => self.take(Input::Paired(Box::new(record(u8::from(at == 1))))),
+            _ => match choices.below(2) {
+                0 => self.call(at),
+                _ => self.reply(at),
+            },
         }
     }
 
-    /// Both ends meet; the answer is mostly an honest one.
+    /// Both ends meet and shake hands.
     fn connect(&mut self, at: usize) {
+        self.call(at);
+        self.reply(at);
+    }
+
+    /// Both ends meet; the signer has sent its first message.
+    fn call(&mut self, at: usize) {
         self.ends[at].state = State::Away;
         let link = self.ends[at].bond.id();
         let entropy = Entropy::from_bytes(self.draw());
         self.take(Input::Met(link, entropy));
+    }
+
+    /// The workstation answers, if it was called.
+    fn reply(&mut self, at: usize) {
+        let link = self.ends[at].bond.id();
         let State::Called(message) = &self.ends[at].state else {
             return;
         };
