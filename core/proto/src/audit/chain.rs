@@ -239,9 +239,7 @@ impl Growth {
     /// The log after these lines.
     pub fn end(&self) -> Head {
         let (digests, _) = self.digests.as_chunks::<32>();
-        digests
-            .iter()
-            .fold(self.base, |head, line| head.after(line))
+        digests.iter().fold(self.base, Head::after)
     }
 
     pub(crate) fn within_limits(&self) -> bool {

@@ -163,7 +163,7 @@ pub struct Program {
     /// Its number on the workstation.
     pub pid: u32,
     /// Its executable.
-    pub program: String,
+    pub path: String,
     /// Its command line.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub command: String,
@@ -196,7 +196,7 @@ impl Entry {
         let hops = destination.hops().iter();
         let programs = reported.processes.iter().map(|process| Program {
             pid: process.pid,
-            program: escaped(&process.program),
+            path: escaped(&process.program),
             command: escaped(&process.command),
         });
         Self {

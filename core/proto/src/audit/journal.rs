@@ -107,7 +107,7 @@ impl<W> Journal<W> {
             return None;
         }
         let before = self.recent.iter().take(skipped);
-        let known = before.fold(self.base, |head, digest| head.after(digest));
+        let known = before.fold(self.base, Head::after);
         (known == base).then(|| Growth::new(base, self.recent.iter().skip(skipped)))
     }
 
@@ -135,3 +135,6 @@ impl<W> Journal<W> {
         self.lines.push_back(line);
     }
 }
+
+#[cfg(test)]
+mod tests;
