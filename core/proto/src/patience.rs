@@ -29,6 +29,9 @@ pub enum Vain {
     TimedOut,
 }
 
+/// How long a source stays blocked that the person blocks, in milliseconds.
+pub const BLOCK_MS: u64 = 3_600_000;
+
 /// The pause after so many denials in a row, in milliseconds; the last one holds for all further.
 const PAUSES: [u64; 6] = [0, 2_000, 10_000, 60_000, 300_000, 900_000];
 

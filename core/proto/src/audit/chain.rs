@@ -46,10 +46,12 @@ impl Head {
     /// Reads what [`fmt::Display`] writes.
     pub fn parse(text: &str) -> Option<Self> {
         let (lines, digest) = text.split_once(':')?;
-        Some(Self {
+        let head = Self {
             lines: lines.parse().ok()?,
             digest: parse_digest(digest)?,
-        })
+        };
+        // Numbers have other spellings, a head has one.
+        (head.to_string() == text).then_some(head)
     }
 }
 

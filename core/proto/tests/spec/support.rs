@@ -35,6 +35,10 @@ impl Vectors {
         Self::parse(include_str!("../../../../docs/spec/vectors/messages.json"))
     }
 
+    pub(crate) fn audit() -> Self {
+        Self::parse(include_str!("../../../../docs/spec/vectors/audit.json"))
+    }
+
     fn parse(text: &str) -> Self {
         Self(serde_json::from_str(text).unwrap())
     }
