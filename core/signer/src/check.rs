@@ -15,6 +15,7 @@ use vmux_proto::key::PublicKey;
 use vmux_proto::message::{Number, Refusal, Reported, SignRequest};
 use vmux_proto::payload::{Payload, SshSigHash};
 use vmux_proto::signature::Verifier;
+use vmux_proto::source::Source;
 
 /// What the person set.
 #[derive(Clone, Debug)]
@@ -139,6 +140,9 @@ impl Asked {
             namesake: self.namesake(&request.reported, pins),
             number: None,
             deadline,
+            source: Source::of(&self.destination, &request.reported),
+            together: 1,
+            log_in_doubt: false,
             reported: request.reported.clone(),
         };
         prompt.number = needs_number(&prompt).then_some(number);

@@ -7,7 +7,9 @@ use crate::waiting::SignJob;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use vmux_link::{Entropy, LinkId};
+use vmux_proto::audit::{Entry, Line};
 use vmux_proto::message::{Number, Refusal, RequestId};
+use vmux_proto::source::Source;
 
 /// What happens to a signer.
 #[derive(Debug)]
@@ -22,6 +24,9 @@ pub enum Input {
     Left(LinkId),
     /// The person decided.
     Decided(RequestId, Decision),
+    /// The person decided these together: each must belong together with the first
+    /// ([`Signer::together`](crate::Signer::together)), and is checked on its own.
+    DecidedTogether(Vec<RequestId>, Decision),
     /// A key made a signature, or could not (`None`).
     Signed(RequestId, Option<Vec<u8>>),
     /// The identities were changed.
@@ -30,6 +35,16 @@ pub enum Input {
     Pins(Pins),
     /// The person ends a pairing.
     Unpair(LinkId),
+    /// The person allows the agent of this link to ask again, after [`After::NotMe`].
+    Resume(LinkId),
+    /// The person lifts the block of a source.
+    Unblock(LinkId, Source),
+    /// The lines of the log up to this number are as safe as they were to be.
+    Recorded(u64),
+    /// No line after the last one reported could be written.
+    NotRecorded,
+    /// Something for the log that happened outside.
+    Note(Box<Entry>),
     /// The signer is about to stop.
     Close,
     /// Time passed.
@@ -46,8 +61,20 @@ pub enum Decision {
         /// What to call the host from now on, if it is new.
         name: Option<PinName>,
     },
-    /// No.
-    Deny,
+    /// No, and what else.
+    Deny(After),
+}
+
+/// What a denial means for what comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// Nothing.
+    Nothing,
+    /// The source is blocked for [a while](vmux_proto::patience::BLOCK_MS), and what waits of it is
+    /// refused.
+    Block,
+    /// The person did not ask for it: nothing of this agent is signed, until [`Input::Resume`].
+    NotMe,
 }
 
 /// What a signer wants done, in this order.
@@ -69,6 +96,13 @@ pub enum Output {
     Refused(LinkId, Refusal),
     /// Store the pins before anything that follows.
     StorePins,
+    /// Store the blocks before anything that follows.
+    StoreBlocks,
+    /// Store the paired agents before anything that follows.
+    StoreAgents,
+    /// Write this line at the end of the log, and report [`Input::Recorded`] or
+    /// [`Input::NotRecorded`].
+    Record(Line),
     /// Remove this pairing from what is stored.
     Forget(LinkId),
 }

@@ -11,10 +11,12 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod blocks;
 mod check;
 mod exchange;
 mod identity;
 mod line;
+mod memory;
 mod pairing;
 mod past;
 mod pins;
@@ -23,9 +25,11 @@ mod record;
 mod signer;
 mod waiting;
 
+pub use blocks::{Blocked, Blocks};
 pub use check::{Asked, Settings};
-pub use exchange::{Decision, Input, Output, Withdrawn};
+pub use exchange::{After, Decision, Input, Output, Withdrawn};
 pub use identity::{Identities, Identity, IdentityKind, IdentityRefused};
+pub use memory::Memory;
 pub use pairing::{Pairing, PairingInput, PairingOutput};
 pub use pins::{Pin, PinName, PinNameRefused, Pins, Standing};
 pub use prompt::{Host, Prompt, Subject};

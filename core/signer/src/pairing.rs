@@ -336,6 +336,7 @@ impl Pairing {
         AgentRecord {
             name,
             relay: self.offer.relay.clone(),
+            suspended: false,
             paired: now.wall,
             bond: Bond {
                 own,

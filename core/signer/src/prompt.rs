@@ -10,6 +10,7 @@ use vmux_proto::Untrusted;
 use vmux_proto::destination::Level;
 use vmux_proto::key::{Fingerprint, PublicKey};
 use vmux_proto::message::{Number, Reported, RequestId};
+use vmux_proto::source::Source;
 
 /// One request, ready to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,13 @@ pub struct Prompt {
     /// The pin of another key that has the reported name already, when the host is new. Whoever asks
     /// may not suggest that name.
     pub namesake: Option<Pin>,
+    /// Whom limits, pauses and a block hold for.
+    pub source: Source,
+    /// How many requests of the same burst waited when this one came, with it
+    /// ([`Signer::together`](crate::Signer::together)).
+    pub together: u8,
+    /// The agent's log does not continue what this signer remembers of it: it was cut or rewritten.
+    pub log_in_doubt: bool,
     /// The number that must be typed to approve; the workstation shows it to whoever asked.
     pub number: Option<Number>,
     /// When the request ends, in milliseconds of [`vmux_proto::Now::uptime`].

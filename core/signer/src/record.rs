@@ -23,6 +23,8 @@ pub struct AgentRecord {
     pub paired: u64,
     /// The link's keys.
     pub bond: Bond,
+    /// Whether the person said that a request was not theirs, and has not allowed it to ask since.
+    pub suspended: bool,
 }
 
 impl AgentRecord {
@@ -40,6 +42,7 @@ impl AgentRecord {
                 relay: record.relay.clone(),
                 paired: record.paired,
                 bond: ByteVec::from(record.bond.to_bytes().to_vec()),
+                suspended: record.suspended.then_some(true),
             })
             .collect();
         // Room for all of it at once: growing would leave copies of the secrets behind.
@@ -68,6 +71,7 @@ impl AgentRecord {
                     relay: entry.relay.into(),
                     paired: entry.paired,
                     bond,
+                    suspended: entry.suspended.unwrap_or_default(),
                 })
             })
             .collect()
@@ -84,6 +88,8 @@ struct Stored {
     paired: u64,
     #[n(3)]
     bond: ByteVec,
+    #[n(4)]
+    suspended: Option<bool>,
 }
 
 /// Borrows, so that reading leaves no copy of the secrets behind.
@@ -97,6 +103,8 @@ struct BorrowedStored<'b> {
     paired: u64,
     #[b(3)]
     bond: &'b ByteSlice,
+    #[n(4)]
+    suspended: Option<bool>,
 }
 
 /// More than CBOR puts before the list, or before an entry and its fields.

@@ -1,8 +1,10 @@
 //! The signer's one state machine: links, requests, decisions.
+use crate::blocks::Blocks;
 use crate::check::{Asked, Settings};
 use crate::exchange::{Decision, Input, Output, Withdrawn};
 use crate::identity::Identities;
 use crate::line::{Heard, Line, Spoilt};
+use crate::memory::Memory;
 use crate::past::{Ended, Fate, Past, Recalled};
 use crate::pins::Pins;
 use crate::record::AgentRecord;
@@ -13,6 +15,7 @@ use alloc::vec::Vec;
 use minicbor::bytes::ByteVec;
 use vmux_link::{Entropy, LinkId};
 use vmux_proto::Now;
+use vmux_proto::audit::Journal;
 use vmux_proto::limits::MAX_LOGIN_MS;
 use vmux_proto::message::{Hello, Number, Refusal, RequestId, SignRequest, ToAgent, ToSigner};
 use vmux_proto::signature::{VerifiedSignature, Verifier};
@@ -30,6 +33,8 @@ pub struct Signer {
     lines: BTreeMap<LinkId, Line>,
     waiting: BTreeMap<RequestId, Waiting>,
     past: Past,
+    journal: Journal<RequestId>,
+    blocks: Blocks,
     outputs: VecDeque<Output>,
 }
 
@@ -41,6 +46,7 @@ impl Signer {
         identities: Identities,
         pins: Pins,
         agents: Vec<AgentRecord>,
+        memory: Memory,
     ) -> Self {
         let mut signer = Self {
             hello,
@@ -50,6 +56,8 @@ impl Signer {
             lines: BTreeMap::new(),
             waiting: BTreeMap::new(),
             past: Past::default(),
+            journal: Journal::after(memory.log),
+            blocks: memory.blocks,
             outputs: VecDeque::new(),
         };
         for record in agents {
@@ -70,6 +78,20 @@ impl Signer {
             Input::Identities(identities) => self.replace_identities(identities),
             Input::Pins(pins) => self.pins = pins,
             Input::Unpair(link) => self.unpair(link),
+            Input::DecidedTogether(requests, decision) => {
+                for request in requests {
+                    self.decided(request, decision.clone(), now);
+                }
+            }
+            Input::Resume(_) => {}
+            Input::Unblock(link, source) => {
+                if self.blocks.lift(link, &source) {
+                    self.outputs.push_back(Output::StoreBlocks);
+                }
+            }
+            Input::Recorded(lines) => drop(self.journal.stored(lines)),
+            Input::NotRecorded => drop(self.journal.failed()),
+            Input::Note(entry) => self.journal.note(*entry, now),
             Input::Close => self.close(),
             Input::Tick => self.hurry(now),
         }
@@ -78,7 +100,10 @@ impl Signer {
 
     /// Gives the next output until there is none.
     pub fn poll(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.journal
+            .poll()
+            .map(Output::Record)
+            .or_else(|| self.outputs.pop_front())
     }
 
     /// When [`Input::Tick`] is due, in milliseconds of [`Now::uptime`].
@@ -91,6 +116,22 @@ impl Signer {
     /// The pins as they are, to store them.
     pub const fn pins(&self) -> &Pins {
         &self.pins
+    }
+
+    /// The blocks as they are, to store them.
+    pub const fn blocks(&self) -> &Blocks {
+        &self.blocks
+    }
+
+    /// The requests that the person can decide together with this one, itself first: of the same
+    /// program, for the same identity, undecided, and where they need the number, for the same thing.
+    pub fn together(&self, request: RequestId) -> Vec<RequestId> {
+        self.waiting
+            .get(&request)
+            .filter(|waiting| waiting.is_undecided())
+            .map(|_| request)
+            .into_iter()
+            .collect()
     }
 
     /// The paired agents, and whether each is connected.

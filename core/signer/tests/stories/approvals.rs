@@ -5,7 +5,7 @@ use vmux_proto::crypto::PureRust;
 use vmux_proto::limits::MAX_LOGIN_MS;
 use vmux_proto::message::{Refusal, RequestId, SignRequest, ToAgent, ToSigner};
 use vmux_proto::signature::verify;
-use vmux_signer::{Decision, Identities, Input, Withdrawn};
+use vmux_signer::{After, Decision, Identities, Input, Withdrawn};
 
 /// A world in which the laptop's request 1 is on the screen; approving it needs no number.
 fn asked() -> (World, SignRequest) {
@@ -49,7 +49,7 @@ fn nothing_is_signed_without_a_decision() {
 fn a_denied_request_stays_denied() {
     let (mut world, request) = asked();
     assert_eq!(
-        world.decide(request.id, Decision::Deny),
+        world.decide(request.id, Decision::Deny(After::Nothing)),
         refused(&request, Refusal::Denied)
     );
     assert_eq!(world.decide(request.id, yes(None)), []);
@@ -65,7 +65,7 @@ fn one_approval_makes_one_signature() {
         [],
         "while the key signs"
     );
-    assert_eq!(world.decide(request.id, Decision::Deny), []);
+    assert_eq!(world.decide(request.id, Decision::Deny(After::Nothing)), []);
     let events = world.sign(&job);
     assert_eq!(events.len(), 2);
     assert_eq!(world.sign(&job), [], "twice");
@@ -77,7 +77,7 @@ fn a_decision_on_a_request_that_nobody_made_is_ignored() {
     let (mut world, request) = asked();
     let other = RequestId([2; 16]);
     assert_eq!(world.decide(other, yes(None)), []);
-    assert_eq!(world.decide(other, Decision::Deny), []);
+    assert_eq!(world.decide(other, Decision::Deny(After::Nothing)), []);
     assert_eq!(world.handle(Input::Signed(other, None)), []);
     world.approved(request.id, yes(None));
 }

@@ -4,7 +4,7 @@ use crate::world::{Event, Peer, World, hello, paired, yes};
 use vmux_link::{Entropy, Psk};
 use vmux_proto::limits::{MAX_HANDSHAKE_MS, MAX_NAME};
 use vmux_proto::message::{Hello, Message as _, SignRequest, ToAgent, ToSigner, VERSION};
-use vmux_signer::{Decision, Identities, Input, Pins, Settings, Signer, Withdrawn};
+use vmux_signer::{After, Decision, Identities, Input, Memory, Pins, Settings, Signer, Withdrawn};
 
 fn plain(world: &World, id: u8) -> SignRequest {
     world.request(id, sshsig("git"), vec![])
@@ -410,7 +410,7 @@ fn a_pairing_does_not_take_the_place_of_one_with_the_same_name() {
     assert_eq!(impostor().id(), world.link(Peer::Laptop));
     assert_eq!(world.handle(Input::Paired(Box::new(impostor()))), []);
     assert_eq!(connected(&world), [true, true]);
-    let events = world.decide(request.id, Decision::Deny);
+    let events = world.decide(request.id, Decision::Deny(After::Nothing));
     assert!(
         matches!(&events[0], Event::Said(Peer::Laptop, _)),
         "{events:?}"
@@ -422,6 +422,7 @@ fn a_pairing_does_not_take_the_place_of_one_with_the_same_name() {
         Identities::default(),
         Pins::default(),
         vec![paired(0x10, "laptop").1, impostor()],
+        Memory::EMPTY,
     );
     let names: Vec<_> = signer
         .agents()

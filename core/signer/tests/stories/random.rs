@@ -11,7 +11,7 @@ use vmux_proto::crypto::PureRust;
 use vmux_proto::key::{Fingerprint, PublicKey};
 use vmux_proto::message::{Message as _, Refusal, RequestId, SignRequest, ToAgent, ToSigner};
 use vmux_proto::signature::verify;
-use vmux_signer::{Decision, Identities, Input, PinName, Pins, Prompt, Subject, Withdrawn};
+use vmux_signer::{After, Decision, Identities, Input, PinName, Pins, Prompt, Subject, Withdrawn};
 
 const STORIES: u64 = 24;
 const STEPS: u32 = 400;
@@ -275,7 +275,7 @@ impl Story {
 
     fn decision(&mut self, id: RequestId) -> Decision {
         if self.dice.one_in(10) {
-            return Decision::Deny;
+            return Decision::Deny(After::Nothing);
         }
         let demanded = self.open.get(&id).and_then(|open| open.prompt.number);
         let number = match self.dice.below(10) {
@@ -400,7 +400,11 @@ impl Story {
                     assert!(ends, "{}: {deed:?}", self.place);
                     self.count("forget");
                 }
-                Event::Called(_) | Event::Opened(_) => {}
+                Event::Called(_)
+                | Event::Opened(_)
+                | Event::StoreAgents
+                | Event::StoreBlocks
+                | Event::Record(_) => {}
             }
         }
         self.check_what_waits();
@@ -484,12 +488,17 @@ impl Story {
                 assert!(own || asks(id), "{place}: {deed:?} {message:?}");
                 if *refusal == Refusal::Denied && !asks(id) {
                     assert!(
-                        matches!(deed, Deed::Decide(of, Decision::Deny) if of == id),
+                        matches!(deed, Deed::Decide(of, Decision::Deny(After::Nothing)) if of == id),
                         "{place}"
                     );
                 }
             }
-            ToAgent::Identities(_) | ToAgent::Unpaired => {}
+            ToAgent::Identities(_)
+            | ToAgent::Unpaired
+            | ToAgent::Approved(_)
+            | ToAgent::Blocks(_)
+            | ToAgent::Remembers(_)
+            | ToAgent::Log(_) => {}
         }
     }
 

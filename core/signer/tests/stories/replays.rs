@@ -3,7 +3,7 @@ use crate::ssh::{Secret, sshsig};
 use crate::world::{Event, NUMBER, Peer, WAIT, World, number, yes};
 use vmux_proto::binding::Use;
 use vmux_proto::message::{Process, Refusal, SignRequest, ToAgent, ToSigner};
-use vmux_signer::{Decision, Input, Withdrawn};
+use vmux_signer::{After, Decision, Input, Withdrawn};
 
 fn plain(world: &World, id: u8) -> SignRequest {
     world.request(id, sshsig("git"), vec![])
@@ -76,7 +76,7 @@ fn a_refused_request_asked_again_gets_the_same_refusal_without_a_prompt() {
     let mut world = World::new();
     let request = plain(&world, 1);
     world.shown(Peer::Laptop, &request);
-    world.decide(request.id, Decision::Deny);
+    world.decide(request.id, Decision::Deny(After::Nothing));
     let same = ToAgent::Refused(request.id, Refusal::Denied);
     assert_eq!(
         world.ask(Peer::Laptop, &request),
@@ -93,7 +93,7 @@ fn an_id_with_anything_changed_is_a_replay_whatever_became_of_it() {
             let job = world.approved(request.id, yes(None));
             world.sign(&job);
         },
-        |world, request| drop(world.decide(request.id, Decision::Deny)),
+        |world, request| drop(world.decide(request.id, Decision::Deny(After::Nothing))),
         |world, request| drop(world.say(Peer::Laptop, &ToSigner::Cancel(request.id))),
         |world, _| drop(world.tick(u64::from(WAIT))),
         |world, _| {
@@ -324,7 +324,12 @@ fn cancel_at_once(world: &mut World, peer: Peer, count: u16) {
 fn deny_at_once(world: &mut World, peer: Peer, count: u16) {
     let request = numbered(world, count);
     world.shown(peer, &request);
-    assert_eq!(world.decide(request.id, Decision::Deny).len(), 2);
+    assert_eq!(
+        world
+            .decide(request.id, Decision::Deny(After::Nothing))
+            .len(),
+        2
+    );
 }
 
 /// A request with an id of its own.

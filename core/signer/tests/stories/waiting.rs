@@ -2,7 +2,7 @@
 use crate::ssh::{Secret, sshsig};
 use crate::world::{Event, Peer, World, yes};
 use vmux_proto::message::{Refusal, SignRequest, ToAgent, ToSigner};
-use vmux_signer::{Decision, Withdrawn};
+use vmux_signer::{After, Decision, Withdrawn};
 
 /// Requests of one agent that may wait.
 const MAX_WAITING: u8 = 16;
@@ -19,7 +19,7 @@ fn sixteen_requests_wait_and_one_more_is_refused() {
     }
     let more = plain(&world, MAX_WAITING + 1);
     assert_eq!(world.refused(Peer::Laptop, &more), Refusal::TooMany);
-    world.decide(plain(&world, 1).id, Decision::Deny);
+    world.decide(plain(&world, 1).id, Decision::Deny(After::Nothing));
     world.shown(Peer::Laptop, &more);
 }
 

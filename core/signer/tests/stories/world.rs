@@ -2,6 +2,7 @@
 use crate::ssh::{SESSION, Secret, login_to};
 use minicbor::bytes::ByteVec;
 use vmux_link::{Bond, Channel, Entropy, LinkId, Psk, StaticSecret};
+use vmux_proto::audit::Line;
 use vmux_proto::binding::Use;
 use vmux_proto::crypto::PureRust;
 use vmux_proto::key::{Fingerprint, PublicKey};
@@ -12,8 +13,8 @@ use vmux_proto::message::{
 use vmux_proto::signature::verify;
 use vmux_proto::{Now, Untrusted};
 use vmux_signer::{
-    AgentRecord, Decision, Identities, Identity, IdentityKind, Input, Output, PinName, Pins,
-    Prompt, Settings, SignJob, Signer, Withdrawn,
+    AgentRecord, Decision, Identities, Identity, IdentityKind, Input, Memory, Output, PinName,
+    Pins, Prompt, Settings, SignJob, Signer, Withdrawn,
 };
 
 /// The number that [`World::new`]'s dice give, where one is needed.
@@ -43,6 +44,9 @@ pub(crate) enum Event {
     Sign(Job),
     Refused(Peer, Refusal),
     StorePins,
+    StoreBlocks,
+    StoreAgents,
+    Record(Line),
     Forget(Peer),
 }
 
@@ -152,6 +156,7 @@ impl World {
             identities,
             Pins::default(),
             vec![laptop_record, server_record],
+            Memory::EMPTY,
         );
         let now = Now {
             uptime: 1_000_000,
@@ -215,6 +220,9 @@ impl World {
             Output::Sign(job) => Event::Sign(job.into()),
             Output::Refused(link, refusal) => Event::Refused(self.peer(link), refusal),
             Output::StorePins => Event::StorePins,
+            Output::StoreBlocks => Event::StoreBlocks,
+            Output::StoreAgents => Event::StoreAgents,
+            Output::Record(line) => Event::Record(line),
             Output::Forget(link) => Event::Forget(self.peer(link)),
         }
     }
@@ -472,6 +480,7 @@ pub(crate) fn paired(seed: u8, name: &str) -> (Agent, AgentRecord) {
         relay: "http://127.0.0.1:7000".into(),
         paired: 1_700_000_000,
         bond: bond(secret(1), secret(0)),
+        suspended: false,
     };
     (agent, record)
 }

@@ -9,7 +9,7 @@ use vmux_host::clock;
 use vmux_host::state_dir::StateRefused;
 use vmux_proto::Untrusted;
 use vmux_proto::crypto::PureRust;
-use vmux_signer::{AgentRecord, Identities, Input, LinkId, Output, Pins, Signer};
+use vmux_signer::{AgentRecord, Identities, Input, LinkId, Memory, Output, Pins, Signer};
 
 use super::{Desktop, hello};
 use crate::cli::Unpair;
@@ -118,7 +118,14 @@ async fn tell(record: AgentRecord, own_name: String, mut links: Links, mut heard
     let settings = vmux_signer::Settings {
         namespaces: Vec::new(),
     };
-    let mut signer = Signer::new(hello(own_name), settings, nothing, none, vec![record]);
+    let mut signer = Signer::new(
+        hello(own_name),
+        settings,
+        nothing,
+        none,
+        vec![record],
+        Memory::EMPTY,
+    );
     let meeting = async {
         while let Some((link, event)) = heard.recv().await {
             let Ok(heard) = links.heard(link, event) else {
@@ -138,7 +145,10 @@ async fn tell(record: AgentRecord, own_name: String, mut links: Links, mut heard
                     | Output::Withdraw(..)
                     | Output::Sign(_)
                     | Output::Refused(..)
-                    | Output::StorePins => {}
+                    | Output::StorePins
+                    | Output::StoreAgents
+                    | Output::StoreBlocks
+                    | Output::Record(_) => {}
                 }
             }
         }

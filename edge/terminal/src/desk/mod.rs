@@ -7,7 +7,7 @@ use vmux_host::clock;
 use vmux_proto::Untrusted;
 use vmux_proto::crypto::PureRust;
 use vmux_proto::message::{Hello, RequestId};
-use vmux_signer::{AgentRecord, Input, LinkId, Output, Prompt, Settings, SignJob, Signer};
+use vmux_signer::{AgentRecord, Input, LinkId, Memory, Output, Prompt, Settings, SignJob, Signer};
 
 use crate::failure::CommandFailed;
 use crate::front::{AgentState, Front, News};
@@ -60,7 +60,7 @@ impl<W: Wire, F: Front> Desk<W, F> {
             greet(&mut wire, &mut front, record);
             names.insert(record.id(), record.name.clone());
         }
-        let signer = Signer::new(hello, settings, identities, pins, agents);
+        let signer = Signer::new(hello, settings, identities, pins, agents, Memory::EMPTY);
         let store = store.hurried();
         Ok(Self {
             signer,
@@ -181,6 +181,7 @@ impl<W: Wire, F: Front> Desk<W, F> {
                 self.stamps.pins = self.store.stamps().pins;
                 self.front.tell(News::Pins(self.signer.pins()));
             }
+            Output::StoreAgents | Output::StoreBlocks | Output::Record(_) => {}
             Output::Forget(link) => {
                 match hold(&self.store, held) {
                     Ok(opened) => self.erase(link, opened)?,

@@ -12,7 +12,7 @@ use vmux_proto::message::{
 };
 use vmux_proto::signature::{encode_ed25519, verify};
 use vmux_proto::wire::Writer;
-use vmux_signer::{Decision, Entropy, Identities, PinName, Standing, Withdrawn};
+use vmux_signer::{After, Decision, Entropy, Identities, PinName, Standing, Withdrawn};
 use zeroize::Zeroizing;
 
 use super::*;
@@ -416,7 +416,7 @@ fn without_an_approval_nothing_is_signed() {
     let (request, _) = world.asked();
     world
         .desk
-        .take(Input::Decided(request.id, Decision::Deny))
+        .take(Input::Decided(request.id, Decision::Deny(After::Nothing)))
         .unwrap();
     let refused = ToAgent::Refused(request.id, Refusal::Denied);
     assert_eq!(world.done()[0], Said::Told(refused, vec![]));

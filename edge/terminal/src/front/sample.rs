@@ -4,6 +4,7 @@ use vmux_proto::Untrusted;
 use vmux_proto::destination::Level;
 use vmux_proto::key::Fingerprint;
 use vmux_proto::message::{Number, Origin, Process, Reported, RequestId};
+use vmux_proto::source::Source;
 use vmux_signer::{Host, LinkId, Pin, PinName, Prompt, Standing, Subject};
 
 /// The number that has to be typed, where one is needed.
@@ -34,6 +35,9 @@ pub(crate) fn pinned() -> Prompt {
         namesake: None,
         number: None,
         deadline: DEADLINE,
+        source: Source::Program("/usr/bin/git".to_owned()),
+        together: 1,
+        log_in_doubt: false,
         reported: Reported {
             processes: vec![
                 process(30, "/usr/bin/ssh", "ssh deploy@web-1.example"),

@@ -18,7 +18,7 @@ use tracing::{debug, warn};
 use vmux_host::clock;
 use vmux_host::output::{Output, Paint};
 use vmux_proto::message::RequestId;
-use vmux_signer::{Decision, Prompt, Withdrawn};
+use vmux_signer::{After, Decision, Prompt, Withdrawn};
 
 use super::prompt_json::{prompt_json, request_text};
 use super::words::{outcome, suggested_name, summary};
@@ -211,7 +211,7 @@ async fn decide(program: &Path, prompt: &Prompt, limit: Duration) -> Decision {
         Ok(child) => child,
         Err(error) => {
             warn!(%request, %error, "the program cannot be started: denied");
-            return Decision::Deny;
+            return Decision::Deny(After::Nothing);
         }
     };
     let group = Group::of(&child);
@@ -230,7 +230,7 @@ async fn decide(program: &Path, prompt: &Prompt, limit: Duration) -> Decision {
         Ok(Err(error)) => warn!(%request, %error, "the program is lost: denied"),
         Err(_) => warn!(%request, "the program did not decide in time: denied"),
     }
-    Decision::Deny
+    Decision::Deny(After::Nothing)
 }
 
 /// Writes the request for as long as the program runs; whether it reads is its own affair.

@@ -46,7 +46,7 @@ async fn exit_status_0_approves_and_any_other_denies() {
         let script = Script::of(&format!("exit {status}"));
         assert_eq!(
             script.decides(&sample::pinned()).await,
-            Decision::Deny,
+            Decision::Deny(After::Nothing),
             "{status}"
         );
     }
@@ -56,7 +56,7 @@ async fn exit_status_0_approves_and_any_other_denies() {
 async fn a_program_that_crashes_denies() {
     for crash in ["kill -SEGV $$", "kill -KILL $$", "kill -TERM $$"] {
         let decision = Script::of(crash).decides(&sample::pinned()).await;
-        assert_eq!(decision, Decision::Deny, "{crash}");
+        assert_eq!(decision, Decision::Deny(After::Nothing), "{crash}");
     }
 }
 
@@ -64,7 +64,10 @@ async fn a_program_that_crashes_denies() {
 async fn a_program_that_cannot_be_started_denies() {
     let script = Script::of("exit 0");
     std::fs::remove_file(&script.program).unwrap();
-    assert_eq!(script.decides(&sample::pinned()).await, Decision::Deny);
+    assert_eq!(
+        script.decides(&sample::pinned()).await,
+        Decision::Deny(After::Nothing)
+    );
 }
 
 #[tokio::test]
@@ -72,7 +75,7 @@ async fn silence_denies_and_ends_the_program_with_all_it_started() {
     let script = Script::of("sleep 3 && touch survived & echo started > here; wait");
     let limit = Duration::from_millis(500);
     let decision = decide(&script.program, &sample::pinned(), limit).await;
-    assert_eq!(decision, Decision::Deny);
+    assert_eq!(decision, Decision::Deny(After::Nothing));
     assert_eq!(script.left("here").as_deref(), Some("started\n"));
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(script.left("survived"), None);
@@ -159,7 +162,12 @@ async fn requests_are_decided_side_by_side_and_told_as_events() {
         seen.insert(request, decision);
     }
     assert!(clock::now().uptime - begun < 900, "one after the other");
-    let expected = [(1, YES), (2, YES), (3, YES), (4, Decision::Deny)];
+    let expected = [
+        (1, YES),
+        (2, YES),
+        (3, YES),
+        (4, Decision::Deny(After::Nothing)),
+    ];
     let expected = expected.map(|(id, decision)| (RequestId([id; 16]), decision));
     assert_eq!(seen, BTreeMap::from(expected));
 

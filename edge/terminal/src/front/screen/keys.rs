@@ -150,7 +150,7 @@ impl Screen {
 
     fn looking(&mut self, key: KeyCode, prompt: &Prompt, model: &Model, size: Size) -> Option<Act> {
         match key {
-            KeyCode::Char('d') => return Some(self.decide(prompt, Decision::Deny)),
+            KeyCode::Char('d') => return Some(self.decide(prompt, Decision::Deny(vmux_signer::After::Nothing))),
             KeyCode::Char('a') if prompt.is_blocked() => {
                 self.note = Some("A changed host key cannot be approved.".into());
             }

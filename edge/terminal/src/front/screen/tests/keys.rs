@@ -77,7 +77,7 @@ impl Person {
 
 #[expect(clippy::unnecessary_wraps, reason = "compared with what a key does")]
 fn deny(prompt: &Prompt) -> Option<Act> {
-    Some(Act::Decide(prompt.request, Decision::Deny))
+    Some(Act::Decide(prompt.request, Decision::Deny(vmux_signer::After::Nothing)))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "compared with what a key does")]
