@@ -110,6 +110,11 @@ impl Conversation {
         self.awaiting && self.frames.len() > MAX_AHEAD
     }
 
+    /// Whether bytes have come that are no whole frame; after [`Step::Read`].
+    pub const fn has_begun_a_frame(&self) -> bool {
+        !self.frames.is_empty()
+    }
+
     /// The next step. An error means that the stream of frames is lost and must be closed.
     pub fn next(&mut self, verifier: &dyn Verifier) -> Result<Step, BadLength> {
         if self.awaiting {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tracing::{debug, info};
 use vmux_broker::known_hosts::{Lookup, Name, Verdict};
 use vmux_broker::{Answer, Ask, Asked, ClientId, Conversation, Event, SignAsk, Step};
@@ -45,6 +46,8 @@ pub(crate) struct Client {
     peer: Arc<Peer>,
     stream: UnixStream,
     conversation: Conversation,
+    /// Set while a message has begun and not ended: until when its rest is due.
+    unfinished: Option<Instant>,
     /// Set once the client has sent its last byte.
     ended: bool,
 }
@@ -65,6 +68,9 @@ struct HungUp;
 /// A client that does not take its replies for this long is hung up on.
 const WRITE_WITHIN: Duration = Duration::from_secs(20);
 
+/// A client that has begun a message and not finished it for this long is hung up on.
+const FINISH_WITHIN: Duration = Duration::from_secs(20);
+
 /// How long `known_hosts` may take.
 const LOOKUP_WITHIN: Duration = Duration::from_secs(2);
 
@@ -83,6 +89,7 @@ impl Client {
             peer: Arc::new(peer),
             stream,
             conversation: Conversation::new(),
+            unfinished: None,
             ended: false,
         }
     }
@@ -99,14 +106,18 @@ impl Client {
     }
 
     async fn step(&mut self) -> Result<Cost, HungUp> {
-        match self.conversation.next(crypto::verifier()) {
+        let step = self.conversation.next(crypto::verifier());
+        if !matches!(step, Ok(Step::Read)) {
+            self.unfinished = None;
+        }
+        match step {
             Err(bad_length) => {
                 info!(client = self.id.0, pid = self.peer.pid(), %bad_length, "hung up");
                 Err(HungUp)
             }
             Ok(Step::Read) if self.ended => Err(HungUp),
             Ok(Step::Read) => {
-                let read = read(&self.stream).await?;
+                let read = self.read_on().await?;
                 self.take(&read);
                 Ok(Cost::Little)
             }
@@ -238,6 +249,26 @@ impl Client {
         }
         info!(client = self.id.0, "known_hosts could not be read in time");
         (provenance, None)
+    }
+
+    /// The next bytes. A client may be silent between messages for ever, but not within one: it
+    /// would hold a place that others need.
+    async fn read_on(&mut self) -> Result<Vec<u8>, HungUp> {
+        if !self.conversation.has_begun_a_frame() {
+            return read(&self.stream).await;
+        }
+        let until = *self
+            .unfinished
+            .get_or_insert_with(|| Instant::now() + FINISH_WITHIN);
+        if let Ok(read) = tokio::time::timeout_at(until, read(&self.stream)).await {
+            return read;
+        }
+        info!(
+            client = self.id.0,
+            pid = self.peer.pid(),
+            "did not finish its message"
+        );
+        Err(HungUp)
     }
 
     fn take(&mut self, bytes: &[u8]) {
