@@ -239,11 +239,8 @@ impl Table<'_> {
                     self.store(*record)?;
                     self.pairing.handle(PairingInput::Stored, clock::now());
                 }
-                PairingOutput::Done => return self.done("").map(|()| true),
-                PairingOutput::DoneHere => {
-                    let doubt = "; it left before saying so: check with `vmux-agent phones` there";
-                    return self.done(doubt).map(|()| true);
-                }
+                PairingOutput::Done => return self.done(None).map(|()| true),
+                PairingOutput::DoneHere => return self.done(Some(DOUBT)).map(|()| true),
                 PairingOutput::Failed(failed) => return Err(failed.into()),
             }
         }
@@ -265,13 +262,17 @@ impl Table<'_> {
         Ok(())
     }
 
-    fn done(&self, doubt: &str) -> Result<(), CommandFailed> {
+    fn done(&self, note: Option<&str>) -> Result<(), CommandFailed> {
         let Some(Peer { id, name }) = &self.stored else {
             return Err(PairingFailed::Confused.into());
         };
-        let event = json!({ "event": "done", "agent": id, "name": name });
+        let mut event = json!({ "event": "done", "agent": id, "name": name });
+        if let (Some(note), Some(fields)) = (note, event.as_object_mut()) {
+            fields.insert("note".to_owned(), note.into());
+        }
         Ok(self.desktop.output.tell(&event, |paint| {
-            format!("{} paired with {name}{doubt}", paint.green("done:"))
+            let note = note.map(|note| format!("; {note}")).unwrap_or_default();
+            format!("{} paired with {name}{note}", paint.green("done:"))
         })?)
     }
 
@@ -307,6 +308,9 @@ async fn interrupted(interrupt: &mut Signal) {
 }
 
 const AGAIN: &str = "run `vmux-agent pair` on the workstation for a new link, and use it at once";
+
+/// What is still open when only this side is known to have stored the pairing.
+const DOUBT: &str = "it left before saying so: check with `vmux-agent phones` there";
 
 /// How long an agent that waits for this link takes to answer, with time to spare.
 const FIRST_WORD_MS: u64 = 10_000;
