@@ -33,6 +33,11 @@ impl AgentClient {
         self.stream.write_all(bytes).expect("the agent reads");
     }
 
+    /// Sends bytes as they are, or says why it cannot.
+    pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
     /// Sends these bytes again and again until the agent takes no more for a while.
     #[track_caller]
     pub fn send_until_full(&mut self, bytes: &[u8]) {

@@ -68,6 +68,13 @@ impl Running {
         writeln!(stdin, "{line}").unwrap_or_else(|error| panic!("{}: {error}", self.what));
     }
 
+    /// Writes a line to its standard input, unless it has closed that or ended.
+    pub fn say_if_it_listens(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().expect("its input is open");
+        // A program that ends takes no answer.
+        drop(writeln!(stdin, "{line}"));
+    }
+
     /// Closes its standard input.
     pub fn hush(&mut self) {
         drop(self.child.stdin.take());
