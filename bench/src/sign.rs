@@ -133,7 +133,7 @@ impl<'a> Desk<'a> {
             let step = self.conversation.next(crypto::verifier());
             match step.expect("frames of a possible length") {
                 Step::Read => return replies,
-                Step::Write(reply) | Step::Refuse(reply, _) | Step::NotServed(reply, _) => {
+                Step::Write(reply) | Step::Refuse(reply, ..) | Step::NotServed(reply, _) => {
                     replies.extend(reply);
                 }
                 Step::Ask(ask) => {

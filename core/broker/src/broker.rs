@@ -5,17 +5,19 @@ use crate::denial::Denial;
 use crate::exchange::{Asked, Ended, Event, Input, Limits, Locking, Output};
 use crate::known_hosts::Verdict;
 use crate::lock::{Job, Salt, Stretched};
-use crate::pending::{Pending, Stage, describe, request};
+use crate::pending::{Pending, describe, request};
 use crate::phone::{Heard, Phone, PhoneRecord, Spoilt, understood};
 use crate::phones::Phones;
-use crate::status::{Status, Waiting};
+use crate::status::{Progress, Status, Waiting};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use vmux_link::{Entropy, LinkId};
 use vmux_proto::Now;
+use vmux_proto::audit::{Head, Journal};
 use vmux_proto::limits::{MAX_LOGIN_MS, MAX_SHOWN};
 use vmux_proto::message::{Hello, RequestId, ToAgent, ToSigner};
 use vmux_proto::signature::{VerifiedSignature, Verifier};
+use vmux_proto::source::Source;
 
 /// The agent's state machine. See the crate's documentation.
 #[derive(Debug)]
@@ -25,18 +27,23 @@ pub struct Broker {
     phones: Phones,
     pending: BTreeMap<RequestId, Pending>,
     attempts: Attempts,
+    journal: Journal<RequestId>,
+    log_failing: bool,
     outputs: VecDeque<Output>,
 }
 
 impl Broker {
-    /// A broker with what it has stored; `hello` says who this agent is.
-    pub fn new(hello: Hello, limits: Limits, phones: Vec<PhoneRecord>) -> Self {
+    /// A broker with what it has stored; `hello` says who this agent is, `log` how far the file of
+    /// its log goes.
+    pub fn new(hello: Hello, limits: Limits, phones: Vec<PhoneRecord>, log: Head) -> Self {
         Self {
             hello,
             limits,
             phones: Phones::new(phones),
             pending: BTreeMap::new(),
             attempts: Attempts::default(),
+            journal: Journal::after(log),
+            log_failing: false,
             outputs: VecDeque::new(),
         }
     }
@@ -66,9 +73,28 @@ impl Broker {
             Input::RelayUp(link) => self.phones.change(link, Phone::relay_up),
             Input::Unpair(link) => self.unpair(link),
             Input::Tick => self.hurry(now),
+            Input::Refused(unasked) => {
+                let event = Event::Refused(unasked.client, unasked.denial);
+                self.outputs.push_back(Output::Event(event));
+            }
+            Input::Recorded(lines) => {
+                self.log_failing = false;
+                drop(self.journal.stored(lines));
+            }
+            Input::NotRecorded => {
+                self.log_failing = true;
+                drop(self.journal.failed());
+            }
+            Input::Cancel(id) => self.cancel(id, Denial::CancelledHere),
+            Input::Note(entry) => self.journal.note(*entry, now),
+            Input::Resume => {}
+            Input::Proof(..) => {}
         }
         self.attempt(now);
         self.flow(now);
+        while let Some(line) = self.journal.poll() {
+            self.outputs.push_back(Output::Record(line));
+        }
     }
 
     /// Gives the next output until there is none.
@@ -115,6 +141,10 @@ impl Broker {
             locked: self.attempts.is_locked(),
             phones: self.phones.iter().map(Phone::status).collect(),
             waiting,
+            paused: Vec::new(),
+            blocked: Vec::new(),
+            log: self.journal.head(),
+            log_failing: self.log_failing,
         }
     }
 
@@ -178,6 +208,10 @@ impl Broker {
             number: None,
             deadline,
             reported: asked.reported.clone(),
+            source: Source::of(&ask.destination, &asked.reported),
+            stage: Progress::Queued,
+            askers: 1,
+            asked_at: now.uptime,
         };
         let reach_by = now.uptime.saturating_add(self.limits.reach_ms);
         let give_up = (!phone.is_open()).then_some(reach_by);
@@ -188,7 +222,6 @@ impl Broker {
             request,
             shown,
             give_up,
-            stage: Stage::Queued,
         };
         let id = pending.request.id;
         self.outputs
@@ -202,7 +235,7 @@ impl Broker {
         let queued = self
             .pending
             .values()
-            .filter(|one| one.stage == Stage::Queued);
+            .filter(|one| one.shown.stage == Progress::Queued);
         let mut queued: Vec<_> = queued
             .map(|one| (one.shown.deadline, one.request.id))
             .collect();
@@ -217,7 +250,7 @@ impl Broker {
         let Some(link) = self.pending.get(&id).map(|pending| pending.link) else {
             return;
         };
-        let sent = |one: &&Pending| one.link == link && one.stage == Stage::Sent;
+        let sent = |one: &&Pending| one.link == link && one.shown.stage == Progress::Sent;
         if self.pending.values().filter(sent).count() >= MAX_SHOWN {
             return;
         }
@@ -230,7 +263,7 @@ impl Broker {
         if !phone.has_channel() {
             return;
         }
-        pending.stage = Stage::Sent;
+        pending.shown.stage = Progress::Sent;
         let left = pending.shown.deadline.saturating_sub(now.uptime);
         pending.request.wait_ms = u32::try_from(left).unwrap_or(u32::MAX);
         let output = match phone.say(&ToSigner::Sign(pending.request.clone())) {
@@ -271,7 +304,7 @@ impl Broker {
             Ok(Heard::Answered(message)) => {
                 self.outputs.push_back(Output::Send(link, message));
                 for pending in self.pending.values_mut().filter(|one| one.link == link) {
-                    pending.stage = Stage::Queued;
+                    pending.shown.stage = Progress::Queued;
                 }
             }
             Ok(Heard::Message(message)) => {
@@ -445,7 +478,7 @@ impl Broker {
 
     /// Ends a request and tells the phone to take it off the screen.
     fn cancel(&mut self, id: RequestId, denial: Denial) {
-        let sent = |pending: &&Pending| pending.stage == Stage::Sent;
+        let sent = |pending: &&Pending| pending.shown.stage == Progress::Sent;
         if let Some(link) = self
             .pending
             .get(&id)

@@ -5,8 +5,10 @@
 //! waits for another's arithmetic (I19).
 use crate::denial::Denial;
 use crate::lock::Passphrase;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use vmux_proto::agent_wire::{BadLength, Frames, NotServed, Reply, Request, SignFlags};
+use vmux_proto::audit::Entry;
 use vmux_proto::binding::Chain;
 use vmux_proto::destination::Destination;
 use vmux_proto::key::PublicKey;
@@ -34,8 +36,9 @@ pub enum Step {
     Write(Vec<u8>),
     /// Ask the broker, then call [`Conversation::answer`].
     Ask(Ask),
-    /// Write this, and tell the broker why.
-    Refuse(Vec<u8>, Denial),
+    /// Write this, and tell the broker why, and what was understood of the request
+    /// ([`Input::Refused`](crate::Input::Refused)).
+    Refuse(Vec<u8>, Denial, Box<Entry>),
     /// Write this, and tell the broker what was asked for that is not served.
     NotServed(Vec<u8>, NotServed),
 }
@@ -46,7 +49,7 @@ pub enum Ask {
     /// List the identities.
     Identities,
     /// Make a signature.
-    Sign(alloc::boxed::Box<SignAsk>),
+    Sign(Box<SignAsk>),
     /// Lock with this passphrase.
     Lock(Passphrase),
     /// Unlock with this passphrase.
@@ -144,7 +147,7 @@ impl Conversation {
         let request = match Request::parse(frame) {
             Ok(request) => request,
             Err(reason) => {
-                return Step::Refuse(Reply::Failure.encode(), Denial::NotUnderstood(reason));
+                return refuse(Reply::Failure, Denial::NotUnderstood(reason));
             }
         };
         match request {
@@ -155,7 +158,7 @@ impl Conversation {
                 flags,
             } => self.sign(key, payload, flags),
             Request::Lock(_) | Request::Unlock(_) if self.is_from_elsewhere() => {
-                Step::Refuse(Reply::Failure.encode(), Denial::NotFromHere)
+                refuse(Reply::Failure, Denial::NotFromHere)
             }
             Request::Lock(passphrase) => Step::Ask(Ask::Lock(Passphrase::new(passphrase))),
             Request::Unlock(passphrase) => Step::Ask(Ask::Unlock(Passphrase::new(passphrase))),
@@ -164,9 +167,7 @@ impl Conversation {
             Request::Query => Step::Write(Reply::Extensions.encode()),
             Request::SessionBind(body) => match self.chain.bind(verifier, body) {
                 Ok(()) => Step::Write(Reply::Success.encode()),
-                Err(refused) => {
-                    Step::Refuse(Reply::ExtensionFailure.encode(), Denial::Binding(refused))
-                }
+                Err(refused) => refuse(Reply::ExtensionFailure, Denial::Binding(refused)),
             },
             Request::NotServed(what) => Step::NotServed(Reply::Failure.encode(), what),
         }
@@ -180,8 +181,8 @@ impl Conversation {
 
     fn sign(&self, key: &[u8], bytes: &[u8], flags: SignFlags) -> Step {
         match self.understand(key, bytes, flags) {
-            Ok(ask) => Step::Ask(Ask::Sign(alloc::boxed::Box::new(ask))),
-            Err(denial) => Step::Refuse(Reply::Failure.encode(), denial),
+            Ok(ask) => Step::Ask(Ask::Sign(Box::new(ask))),
+            Err(denial) => refuse(Reply::Failure, denial),
         }
     }
 
@@ -203,6 +204,11 @@ impl Conversation {
             destination,
         })
     }
+}
+
+/// Refuses something of which nothing is known.
+fn refuse(reply: Reply, denial: Denial) -> Step {
+    Step::Refuse(reply.encode(), denial, Box::default())
 }
 
 impl Default for Conversation {

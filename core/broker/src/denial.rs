@@ -1,5 +1,6 @@
 //! Why a client got no signature. The client learns one byte (RFC 9987 section 5.1), the person the
 //! reason and the next step (I21).
+use core::fmt;
 use vmux_proto::Malformed;
 use vmux_proto::binding::BindingRefused;
 use vmux_proto::destination::Contradiction;
@@ -40,6 +41,19 @@ pub enum Denial {
     Unpaired,
     /// The client hung up.
     Cancelled,
+    /// The person took the request back on the workstation.
+    CancelledHere,
+    /// Too many requests of this source wait already.
+    TooManyFromSource,
+    /// What asks was denied, or got no answer, a moment ago; for so many milliseconds more nothing
+    /// of it is asked.
+    Paused(u64),
+    /// The person has blocked what asks.
+    Blocked,
+    /// The person said on a phone that a request was not theirs: nothing is signed here.
+    NotMe,
+    /// The record could not be written.
+    NotRecorded,
 }
 
 impl Denial {
@@ -91,6 +105,12 @@ impl Denial {
             Self::BadAnswer => "the phone's signature does not verify",
             Self::Unpaired => "the phone was unpaired",
             Self::Cancelled => "the client hung up",
+            Self::CancelledHere => "taken back on the workstation",
+            Self::TooManyFromSource => "too many requests of this program or host wait",
+            Self::Paused(_) => "denied or left unanswered a moment ago, so the phone is not asked",
+            Self::Blocked => "blocked on the phone",
+            Self::NotMe => "a request was marked as not yours on the phone, so nothing is signed",
+            Self::NotRecorded => "the log cannot be written, so nothing is signed",
         }
     }
 
@@ -112,7 +132,14 @@ impl Denial {
             Self::Phone(refusal) => refusal.hint(),
             Self::BadAnswer => "update the signer; if it persists, pair again",
             Self::Unpaired => "pair a phone with `vmux-agent pair`",
-            Self::Cancelled => "run the command again",
+            Self::Cancelled | Self::CancelledHere => "run the command again",
+            Self::TooManyFromSource => "answer or deny what waits on the phone",
+            Self::Paused(_) => "wait a moment, then run the command again",
+            Self::Blocked => "wait, or lift the block in the signer: `vmux-signer blocks`",
+            Self::NotMe => {
+                "find out what asked (`vmux-agent log`), then go on with `vmux-agent unlock`"
+            }
+            Self::NotRecorded => "make room where the agent keeps its state, or mend its rights",
         }
     }
 
@@ -135,6 +162,23 @@ impl Denial {
             Self::BadAnswer => "bad-answer",
             Self::Unpaired => "unpaired",
             Self::Cancelled => "cancelled",
+            Self::CancelledHere => "cancelled-here",
+            Self::TooManyFromSource => "too-many-from-source",
+            Self::Paused(_) => "paused",
+            Self::Blocked => "blocked",
+            Self::NotMe => "not-me",
+            Self::NotRecorded => "not-recorded",
         }
+    }
+}
+
+impl fmt::Display for Denial {
+    /// The reason, with the seconds of a pause.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())?;
+        if let Self::Paused(left) = self {
+            write!(f, " for {} s more", left.div_ceil(1000))?;
+        }
+        Ok(())
     }
 }

@@ -9,8 +9,9 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use vmux_link::{Entropy, LinkId};
 use vmux_proto::Untrusted;
+use vmux_proto::audit::{Entry, Growth, Head, Line};
 use vmux_proto::limits::DEFAULT_WAIT_MS;
-use vmux_proto::message::{Number, Reported};
+use vmux_proto::message::{Number, Reported, RequestId};
 
 /// What the configuration sets.
 #[derive(Clone, Copy, Debug)]
@@ -21,15 +22,18 @@ pub struct Limits {
     pub reach_ms: u64,
     /// Requests that may wait at a time.
     pub pending: usize,
+    /// Of these, requests of one source; fewer than `pending`, so that no source keeps others out.
+    pub per_source: usize,
 }
 
 impl Default for Limits {
-    /// One minute for the person, less than a second for the phone, 64 requests.
+    /// One minute for the person, less than a second for the phone, 64 requests, 32 of one source.
     fn default() -> Self {
         Self {
             wait_ms: DEFAULT_WAIT_MS,
             reach_ms: 900,
             pending: 64,
+            per_source: 32,
         }
     }
 }
@@ -57,6 +61,22 @@ pub enum Input {
     RelayUp(LinkId),
     /// The person ends a pairing.
     Unpair(LinkId),
+    /// A conversation refused something by itself.
+    Refused(Box<Unasked>),
+    /// All lines up to this number are as safe as they were to be.
+    Recorded(u64),
+    /// Nothing after the lines last reported could be written; the file ends with them.
+    NotRecorded,
+    /// What [`Output::Prove`] asked for, in pieces that follow each other and end with the last
+    /// stored line; empty if that head is not in the files.
+    Proof(LinkId, Vec<Growth>),
+    /// The person takes a request back, on the workstation.
+    Cancel(RequestId),
+    /// The person lets an agent go on that a phone disowned; from the workstation's own command and
+    /// never from the agent socket (I12).
+    Resume,
+    /// Something for the log that only the edge knows.
+    Note(Box<Entry>),
     /// Time passed.
     Tick,
 }
@@ -77,6 +97,19 @@ pub struct Asked {
     pub reported: Reported,
     /// What `known_hosts` says of the host key; for sign requests that have one.
     pub known_hosts: Option<Verdict>,
+}
+
+/// What a conversation refused by itself.
+#[derive(Debug)]
+pub struct Unasked {
+    /// Who asked.
+    pub client: ClientId,
+    /// Why it was refused.
+    pub denial: Denial,
+    /// What is known of the client.
+    pub reported: Reported,
+    /// What was understood of the request ([`Step::Refuse`](crate::Step::Refuse)).
+    pub known: Box<Entry>,
 }
 
 /// What the broker wants done, in this order.
@@ -100,6 +133,11 @@ pub enum Output {
     Store,
     /// Stretch this passphrase on a thread of its own, then report [`Input::Stretched`].
     Stretch(ClientId, Passphrase, Job),
+    /// Write this line of the log, then report [`Input::Recorded`] or [`Input::NotRecorded`].
+    Record(Line),
+    /// Read from the log's files what this phone needs to see that the log goes on from this head,
+    /// then report [`Input::Proof`].
+    Prove(LinkId, Head),
     /// Something the person may want to see.
     Event(Event),
 }
@@ -109,10 +147,14 @@ pub enum Output {
 pub enum Event {
     /// A request waits for the phone.
     Asked(Shown),
+    /// The request was sent to the phone.
+    Sent(Shown),
     /// The request is on the phone's screen.
     Received(Shown),
     /// The phone wants this number typed.
     Number(Shown, Number),
+    /// The person approved; the signature is being made.
+    Approved(Shown),
     /// The request has ended.
     Ended(Shown, Ended),
     /// A request was refused without asking a phone.
@@ -129,6 +171,8 @@ pub enum Event {
     Identities(LinkId, usize),
     /// The agent was locked or unlocked.
     Locking(Locking),
+    /// The phone's log does not go on from where it was.
+    Questioned(LinkId, Untrusted),
 }
 
 /// What became of a locking attempt.

@@ -370,6 +370,7 @@ impl Pairing {
                 psk: long_lived.psk,
                 mailbox: long_lived.mailbox,
             },
+            suspended: false,
         }
     }
 }

@@ -22,16 +22,6 @@ pub(crate) struct Pending {
     pub(crate) shown: Waiting,
     /// Set while the phone is not connected: when to give up on it.
     pub(crate) give_up: Option<u64>,
-    pub(crate) stage: Stage,
-}
-
-/// How far a request has come in the current meeting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// Here: the phone is away, or shows as many as it takes.
-    Queued,
-    /// With the phone.
-    Sent,
 }
 
 impl Pending {

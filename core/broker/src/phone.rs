@@ -33,6 +33,9 @@ pub struct PhoneRecord {
     pub identities: Vec<(PublicKey, Untrusted)>,
     /// The link's keys.
     pub bond: Bond,
+    /// Whether the person said on it that a request was not theirs: until that is lifted on the
+    /// workstation, nothing is signed.
+    pub suspended: bool,
 }
 
 impl PhoneRecord {
@@ -53,6 +56,7 @@ impl PhoneRecord {
                 seen: record.seen,
                 identities: record.announced(),
                 bond: ByteVec::from(record.bond.to_bytes().to_vec()),
+                suspended: record.suspended.then_some(true),
             })
             .collect();
         let mut bytes = Zeroizing::new(Vec::new());
@@ -85,6 +89,7 @@ impl PhoneRecord {
                     seen: entry.seen,
                     identities: understood(entry.identities),
                     bond,
+                    suspended: entry.suspended.unwrap_or(false),
                 })
             })
             .collect()
@@ -129,6 +134,8 @@ struct Stored {
     identities: Vec<Identity>,
     #[n(6)]
     bond: ByteVec,
+    #[n(7)]
+    suspended: Option<bool>,
 }
 
 /// Borrows, so that reading leaves no copy of the secrets behind.
@@ -148,6 +155,8 @@ struct BorrowedStored<'b> {
     identities: Vec<Identity>,
     #[b(6)]
     bond: &'b ByteSlice,
+    #[n(7)]
+    suspended: Option<bool>,
 }
 
 /// A phone and the state of its link.
@@ -301,6 +310,7 @@ impl Phone {
                 Relay::Down => Reach::NoRelay,
                 Relay::Up => Reach::Away,
             },
+            suspended: record.suspended,
             identities: record.identities.clone(),
         }
     }

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{debug, info};
 use vmux_broker::known_hosts::{Lookup, Name, Verdict};
-use vmux_broker::{Answer, Ask, Asked, ClientId, Conversation, Event, SignAsk, Step};
+use vmux_broker::{Answer, Ask, Asked, ClientId, Conversation, Event, SignAsk, Step, Unasked};
 use vmux_host::{clock, crypto, entropy};
 use vmux_proto::agent_wire::NotServed;
 use vmux_proto::destination::Destination;
@@ -125,10 +125,16 @@ impl Client {
                 self.write(&reply).await?;
                 Ok(Cost::Arithmetic)
             }
-            Ok(Step::Refuse(reply, denial)) => {
+            Ok(Step::Refuse(reply, denial, known)) => {
+                let unasked = Unasked {
+                    client: self.id,
+                    denial,
+                    reported: Reported::default(),
+                    known,
+                };
                 self.desk
                     .hub
-                    .refused(self.id, denial)
+                    .refused(Box::new(unasked))
                     .await
                     .map_err(|_| HungUp)?;
                 self.write(&reply).await?;
@@ -401,7 +407,10 @@ impl Line {
                     notice.outcome(&format!("{}{hint}", told.text));
                 }
             }
-            Event::Connected(..)
+            Event::Sent(_)
+            | Event::Approved(_)
+            | Event::Questioned(..)
+            | Event::Connected(..)
             | Event::Away(..)
             | Event::Paired(..)
             | Event::Unpaired(..)

@@ -12,6 +12,7 @@ use tracing::{debug, info, warn};
 use vmux_broker::{Broker, ClientId, PhoneRecord, Reach};
 use vmux_host::state_dir::{Holder, StateDir, StateRefused};
 use vmux_host::{clock, paths};
+use vmux_proto::audit::Head;
 use vmux_proto::message::{Hello, VERSION};
 use vmux_relay::{BindFailed, Limits as RelayLimits, Relay};
 
@@ -109,7 +110,10 @@ impl Daemon {
             (relay, Some(task))
         };
         let hello = hello(config);
-        let hub = Hub::start(Broker::new(hello.clone(), config.limits(), phones), state);
+        let hub = Hub::start(
+            Broker::new(hello.clone(), config.limits(), phones, Head::EMPTY),
+            state,
+        );
         let desk = Desk {
             hub: hub.clone(),
             hosts: Arc::new(Hosts::of(&setting.home)),

@@ -39,6 +39,18 @@ impl Told {
         };
         match event {
             Event::Asked(shown) => about(shown, told("asked", describe(&shown.waiting))),
+            Event::Sent(shown) => about(
+                shown,
+                told("sent", format!("sent to {}", shown.waiting.phone)),
+            ),
+            Event::Approved(shown) => about(
+                shown,
+                told("approved", format!("approved on {}", shown.waiting.phone)),
+            ),
+            Event::Questioned(_, name) => told(
+                "questioned",
+                format!("the log of {name} does not go on from where it was"),
+            ),
             Event::Received(shown) => {
                 let text = format!("on the screen of {}", shown.waiting.phone);
                 about(shown, told("received", text))
@@ -56,7 +68,7 @@ impl Told {
                 told("signed", format!("signed: {}", describe(&shown.waiting))),
             ),
             Event::Ended(shown, Ended::Denied(denial)) => {
-                let text = format!("not signed: {}", denial.reason());
+                let text = format!("not signed: {}", denial);
                 let told = Self {
                     hint: Some(denial.hint().to_owned()),
                     ..told(denial.name(), text)
@@ -64,7 +76,7 @@ impl Told {
                 about(shown, told)
             }
             Event::Refused(_, denial) => {
-                let text = format!("refused without asking: {}", denial.reason());
+                let text = format!("refused without asking: {}", denial);
                 Self {
                     hint: Some(denial.hint().to_owned()),
                     ..told(denial.name(), text)
@@ -92,9 +104,8 @@ impl Told {
         let text = match self.event.as_str() {
             "signed" | "connected" | "paired" | "unlocked" => paint.green(&self.text),
             "number" => paint.bold(&self.text),
-            "asked" | "received" | "identities" | "away" | "unpaired" | "locked" => {
-                self.text.clone()
-            }
+            "asked" | "sent" | "received" | "approved" | "identities" | "away" | "unpaired"
+            | "locked" => self.text.clone(),
             _ => paint.red(&self.text),
         };
         let hint = self
@@ -148,6 +159,11 @@ pub(crate) fn log(event: &Event) {
         Event::Paired(link, _) => info!(%link, "phone paired"),
         Event::Unpaired(link, _) => info!(%link, "phone unpaired"),
         Event::Identities(link, count) => debug!(%link, count, "identities"),
+        Event::Sent(shown) => debug!(request = %shown.waiting.id, "sent"),
+        Event::Approved(shown) => debug!(request = %shown.waiting.id, "approved"),
+        Event::Questioned(link, _) => {
+            warn!(%link, "the phone's log does not go on from where it was")
+        }
         Event::Locking(locking) => info!(?locking, "lock"),
     }
 }

@@ -6,7 +6,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tracing::{error, warn};
 use vmux_broker::{
     Answer, Asked, Broker, ClientId, Entropy, Event, Input, LinkId, Output, PhoneRecord, Shown,
-    Status, stretch,
+    Status, Unasked, stretch,
 };
 use vmux_host::state_dir::{FileKind, StateDir};
 use vmux_host::{clock, crypto, entropy};
@@ -56,7 +56,7 @@ pub(crate) struct Waiter {
 enum Order {
     Ask(Box<(Asked, Waiter)>),
     Gone(ClientId),
-    Refused(ClientId, vmux_broker::Denial),
+    Refused(Box<Unasked>),
     Stretched(ClientId, vmux_broker::Job, Option<vmux_broker::Stretched>),
     Link(LinkId, LinkEvent),
     Pair(Box<PhoneRecord>, oneshot::Sender<Result<(), NotDone>>),
@@ -124,12 +124,8 @@ impl Hub {
         self.send(Order::Gone(client)).await
     }
 
-    pub(crate) async fn refused(
-        &self,
-        client: ClientId,
-        denial: vmux_broker::Denial,
-    ) -> Result<(), Stopping> {
-        self.send(Order::Refused(client, denial)).await
+    pub(crate) async fn refused(&self, unasked: Box<Unasked>) -> Result<(), Stopping> {
+        self.send(Order::Refused(unasked)).await
     }
 
     pub(crate) async fn link(&self, link: LinkId, event: LinkEvent) -> Result<(), Stopping> {
@@ -222,7 +218,7 @@ impl Keeper {
                 self.handle(Input::Gone(client));
                 self.waiters.remove(&client);
             }
-            Order::Refused(client, denial) => self.tell(Event::Refused(client, denial)),
+            Order::Refused(unasked) => self.handle(Input::Refused(unasked)),
             Order::Stretched(client, job, tag) => {
                 self.handle(Input::Stretched(client, job, tag));
             }
@@ -313,6 +309,8 @@ impl Keeper {
             Output::Disconnect(link) => self.links.leave(link),
             Output::Store => self.store(),
             Output::Stretch(client, passphrase, job) => self.stretch(client, passphrase, job),
+            Output::Record(line) => self.handle(Input::Recorded(line.after.lines)),
+            Output::Prove(link, _) => self.handle(Input::Proof(link, Vec::new())),
             Output::Event(event) => self.tell(event),
         }
     }
@@ -384,6 +382,8 @@ fn tell_done<T>(asker: oneshot::Sender<T>, answer: T) {
 fn client_of(event: &Event) -> Option<ClientId> {
     match event {
         Event::Asked(Shown { client, .. })
+        | Event::Sent(Shown { client, .. })
+        | Event::Approved(Shown { client, .. })
         | Event::Received(Shown { client, .. })
         | Event::Number(Shown { client, .. }, _)
         | Event::Ended(Shown { client, .. }, _)
@@ -393,6 +393,7 @@ fn client_of(event: &Event) -> Option<ClientId> {
         | Event::Paired(..)
         | Event::Unpaired(..)
         | Event::Identities(..)
-        | Event::Locking(_) => None,
+        | Event::Locking(_)
+        | Event::Questioned(..) => None,
     }
 }

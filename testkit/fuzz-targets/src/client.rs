@@ -54,7 +54,7 @@ fn replies(data: &[u8], size: usize) -> Vec<Vec<u8>> {
         loop {
             match conversation.next(&PureRust) {
                 Ok(Step::Read) => break,
-                Ok(Step::Write(reply) | Step::Refuse(reply, _) | Step::NotServed(reply, _)) => {
+                Ok(Step::Write(reply) | Step::Refuse(reply, ..) | Step::NotServed(reply, _)) => {
                     replies.push(reply);
                 }
                 Ok(Step::Ask(ask)) => {

@@ -33,7 +33,7 @@ fn write(conversation: &mut Conversation, frame: &[u8]) -> Vec<u8> {
 
 fn refusal(conversation: &mut Conversation, frame: &[u8]) -> (Vec<u8>, Denial) {
     match next(conversation, frame) {
-        Step::Refuse(reply, denial) => (reply, denial),
+        Step::Refuse(reply, denial, _) => (reply, denial),
         other => panic!("{other:?}"),
     }
 }
@@ -510,7 +510,7 @@ fn connections_recorded_from_openssh_are_understood_as_they_were_meant() {
         let name = &vector["name"];
         if name == "certificate" {
             assert!(
-                matches!(step, Step::Refuse(_, Denial::ForeignCertificate)),
+                matches!(step, Step::Refuse(_, Denial::ForeignCertificate, _)),
                 "{name}"
             );
             continue;
@@ -526,7 +526,7 @@ fn connections_recorded_from_openssh_are_understood_as_they_were_meant() {
                 assert_eq!(ask.key.blob(), key);
                 assert_eq!(ask.bytes, payload);
             }
-            (Some(refused), Step::Refuse(reply, Denial::Contradiction(contradiction))) => {
+            (Some(refused), Step::Refuse(reply, Denial::Contradiction(contradiction), _)) => {
                 assert_eq!(reply, FAILURE, "{name}");
                 assert_eq!(named(contradiction), refused, "{name}");
             }

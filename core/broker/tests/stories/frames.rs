@@ -17,7 +17,7 @@ fn replies(conversation: &mut Conversation, bytes: &[u8]) -> Result<Vec<Vec<u8>>
     loop {
         match conversation.next(&PureRust)? {
             Step::Read => return Ok(replies),
-            Step::Write(reply) | Step::Refuse(reply, _) | Step::NotServed(reply, _) => {
+            Step::Write(reply) | Step::Refuse(reply, ..) | Step::NotServed(reply, _) => {
                 replies.push(reply);
             }
             Step::Ask(_) => replies.push(conversation.answer(Answer::Failure)),

@@ -109,6 +109,7 @@ pub(crate) fn paired(seed: u8, name: &str) -> (Phone, PhoneRecord) {
         seen: 1_700_000_000,
         identities: Vec::new(),
         bond: bond(secret(1), &secret(0)),
+        suspended: false,
     };
     (phone, record)
 }

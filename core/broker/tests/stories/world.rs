@@ -7,6 +7,7 @@ use vmux_broker::{
     LinkId, Locking, Output, Passphrase, PhoneRecord, Reach, stretch,
 };
 use vmux_proto::Now;
+use vmux_proto::audit::Head;
 use vmux_proto::crypto::PureRust;
 use vmux_proto::message::{
     Hello, Message as _, Number, Refusal, Reported, RequestId, SignRequest, ToAgent, ToSigner,
@@ -46,6 +47,10 @@ pub(crate) enum Out {
     Unpaired(usize),
     Identities(usize, usize),
     Locking(Locking),
+    Sent(u64),
+    Approved(u64),
+    Questioned(usize),
+    Prove(usize, Head),
 }
 
 pub(crate) struct World {
@@ -142,6 +147,8 @@ impl World {
                 self.stretches.push_back((client, passphrase, job));
                 Out::Stretch(client.0, job)
             }
+            Output::Record(_) => unreachable!(),
+            Output::Prove(link, head) => Out::Prove(self.phone(link), head),
             Output::Event(event) => self.event(event),
         }
     }
@@ -159,6 +166,9 @@ impl World {
             Event::Unpaired(link, _) => Out::Unpaired(self.phone(link)),
             Event::Identities(link, count) => Out::Identities(self.phone(link), count),
             Event::Locking(locking) => Out::Locking(locking),
+            Event::Sent(shown) => Out::Sent(shown.client.0),
+            Event::Approved(shown) => Out::Approved(shown.client.0),
+            Event::Questioned(link, _) => Out::Questioned(self.phone(link)),
         }
     }
 
@@ -323,7 +333,7 @@ impl World {
 }
 
 fn broker(limits: Limits, records: Vec<PhoneRecord>) -> Broker {
-    Broker::new(hello("workstation"), limits, records)
+    Broker::new(hello("workstation"), limits, records, Head::EMPTY)
 }
 
 /// How a request ends without a signature.

@@ -10,6 +10,7 @@ use vmux_broker::{
     PhoneRecord, Step, stretch,
 };
 use vmux_link::{Bond, Channel, Initiator};
+use vmux_proto::audit::Head;
 use vmux_proto::crypto::PureRust;
 use vmux_proto::key::PublicKey;
 use vmux_proto::message::{
@@ -44,6 +45,7 @@ const LIMITS: Limits = Limits {
     wait_ms: 60_000,
     reach_ms: 900,
     pending: 2,
+    per_source: 2,
 };
 
 /// Real work on a passphrase, which is slow, at most so often.
@@ -104,7 +106,7 @@ impl World {
         };
         let mut world = Self {
             people: People::all(),
-            broker: Broker::new(hello("agent"), LIMITS, records),
+            broker: Broker::new(hello("agent"), LIMITS, records, Head::EMPTY),
             now,
             clients,
             phones,
@@ -324,6 +326,7 @@ fn record(pairing: u8) -> PhoneRecord {
         seen: 0,
         identities: Vec::new(),
         bond: bonds(pairing).0,
+        suspended: false,
     }
 }
 
