@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use vmux_broker::{Reach, Status};
+use vmux_harden::Protection;
 use vmux_proto::Untrusted;
 
 pub use crate::events::Told;
@@ -144,6 +145,9 @@ pub struct Report {
     pub waiting: Vec<Waiting>,
     /// Where identities are managed.
     pub note: String,
+    /// What protects the daemon's process, and what does not.
+    #[serde(default)]
+    pub protections: Vec<Protection>,
 }
 
 /// A paired phone.
@@ -257,6 +261,7 @@ impl Report {
             phones: phones.collect(),
             waiting: waiting.collect(),
             note: MANAGED.to_owned(),
+            protections: Vec::new(),
         }
     }
 }

@@ -9,9 +9,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
-use vmux_broker::{Broker, ClientId, PhoneRecord, Reach};
-use vmux_host::state_dir::{Holder, StateDir, StateRefused};
-use vmux_host::{clock, paths};
+use vmux_broker::{Broker, ClientId, Reach};
+use vmux_harden::{Protection, in_words};
+use vmux_host::clock;
+use vmux_host::state_dir::StateRefused;
 use vmux_proto::audit::Head;
 use vmux_proto::message::{Hello, VERSION};
 use vmux_relay::{BindFailed, Limits as RelayLimits, Relay};
@@ -21,9 +22,10 @@ use crate::config::Config;
 use crate::control::{Reply, Report, Request, Wire, WireBroken};
 use crate::events::Told;
 use crate::hosts::Hosts;
-use crate::hub::{Hub, NotDone, PHONES, PHONES_KIND};
+use crate::hub::{Hub, NotDone};
 use crate::pairing;
-use crate::provenance::{Inspector, Peer, System};
+use crate::provenance::Peer;
+use crate::reserved::Reserved;
 use crate::socket::{AgentSocket, IfMissing, SocketRefused};
 
 /// Where the daemon keeps and serves things.
@@ -75,11 +77,8 @@ pub(crate) struct Daemon {
     relay_stop: CancellationToken,
 }
 
-/// Largest file of paired phones: a few hundred of them.
-const MAX_PHONES_FILE: usize = 4 * 1024 * 1024;
-
 /// Where the agent's own relay listens by default.
-const OWN_RELAY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7420);
+pub(crate) const OWN_RELAY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7420);
 
 /// Connections to the control socket at a time.
 const MAX_CONTROLS: usize = 64;
@@ -95,13 +94,23 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 impl Daemon {
     /// Brings everything up; nothing is left behind if a part fails.
-    pub(crate) async fn start(setting: &Setting, config: &Config) -> Result<Self, StartFailed> {
+    pub(crate) async fn start(
+        reserved: Reserved,
+        setting: &Setting,
+        config: &Config,
+    ) -> Result<Self, StartFailed> {
         raise_file_limit();
-        let state = StateDir::open(&setting.state_dir, &Holder::this("vmux-agent"))?;
-        let phones = load_phones(&state)?;
-        let agent_socket = AgentSocket::bind(&setting.socket.0, setting.socket.1).await?;
-        let control = paths::control_socket(state.path());
-        let control_socket = AgentSocket::bind(&control, IfMissing::Refuse).await?;
+        let Reserved {
+            state,
+            phones,
+            agent,
+            control,
+            looks,
+            protections,
+        } = reserved;
+        let agent_socket = agent.listen().await?;
+        let control_socket = control.listen().await?;
+        let control = control_socket.path().to_owned();
         let relay_stop = CancellationToken::new();
         let (relay, relay_task) = if let Some(url) = &config.relay.url {
             (url.clone(), None)
@@ -117,7 +126,7 @@ impl Daemon {
         let desk = Desk {
             hub: hub.clone(),
             hosts: Arc::new(Hosts::of(&setting.home)),
-            inspector: Inspector::new(System),
+            inspector: looks.inspector(),
             notices: if config.terminal_notices {
                 Notices::On
             } else {
@@ -134,7 +143,10 @@ impl Daemon {
             hello,
             relay: relay.clone(),
             socket: socket.clone(),
+            protections,
         };
+        let (on, off) = in_words(&office.protections);
+        info!(on, off, "protected");
         let door = serve_controls(
             control_socket,
             Arc::new(office),
@@ -196,16 +208,6 @@ fn hello(config: &Config) -> Hello {
         software: crate::SOFTWARE.to_owned(),
         commitment: None,
     }
-}
-
-fn load_phones(state: &StateDir) -> Result<Vec<PhoneRecord>, StateRefused> {
-    let Some(stored) = state.load(PHONES, &PHONES_KIND, MAX_PHONES_FILE)? else {
-        return Ok(Vec::new());
-    };
-    PhoneRecord::list_from_bytes(&stored.body).map_err(|_| StateRefused::Damaged {
-        file: state.path().join(PHONES),
-        if_lost: PHONES_KIND.if_lost,
-    })
 }
 
 /// For one person's phones. What strangers may use up stays far below what the agent itself needs.
@@ -297,6 +299,7 @@ struct Office {
     hello: Hello,
     relay: String,
     socket: PathBuf,
+    protections: Vec<Protection>,
 }
 
 async fn serve_controls(
@@ -341,12 +344,10 @@ impl Office {
         match request.unwrap_or(Err(WireBroken::Ended))? {
             Request::Status => {
                 let reply = match self.hub.status().await {
-                    Ok(status) => Reply::Status(Report::new(
-                        &status,
-                        &self.socket,
-                        &self.relay,
-                        clock::now().uptime,
-                    )),
+                    Ok(status) => Reply::Status(Report {
+                        protections: self.protections.clone(),
+                        ..Report::new(&status, &self.socket, &self.relay, clock::now().uptime)
+                    }),
                     Err(stopping) => failed(stopping, "start it again"),
                 };
                 wire.send(&reply).await

@@ -14,6 +14,8 @@ mod hub;
 mod links;
 mod pairing;
 pub mod provenance;
+mod reserved;
+mod sandbox;
 pub mod socket;
 pub mod tty;
 

@@ -7,10 +7,15 @@ use tracing_appender::non_blocking::NonBlockingBuilder;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use vmux_agent::command::{self, CommandLine};
-use vmux_host::harden::harden;
+use vmux_harden::harden;
 
 fn main() -> ExitCode {
     let line = CommandLine::parse();
+    let hardened = harden();
+    let prepared = match command::prepare(line) {
+        Ok(prepared) => prepared,
+        Err(over) => return over,
+    };
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::WARN.into())
         .with_env_var("VMUX_LOG")
@@ -25,7 +30,7 @@ fn main() -> ExitCode {
         .with_writer(writer)
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .init();
-    if let Err(not_hardened) = harden() {
+    if let Err(not_hardened) = hardened {
         tracing::warn!(%not_hardened, "the process is not closed to debuggers");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -34,7 +39,7 @@ fn main() -> ExitCode {
         .build();
     match runtime {
         Ok(runtime) => {
-            let code = runtime.block_on(command::run(line));
+            let code = runtime.block_on(command::run(prepared));
             // A read of the terminal cannot be cancelled; it must not keep the program alive.
             runtime.shutdown_background();
             code

@@ -7,7 +7,6 @@ pub mod config;
 pub mod crypto;
 pub mod entropy;
 pub mod files;
-pub mod harden;
 pub mod output;
 pub mod paths;
 pub mod private_file;

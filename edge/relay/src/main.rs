@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use vmux_harden::{Ports, Reach, Work, in_words, protect_process, restrict_calls, restrict_reach};
 use vmux_relay::{BindFailed, Relay};
 
 use crate::config::{ClientAddress, Config, ConfigRejected};
@@ -83,7 +84,15 @@ fn main() -> ExitCode {
         command: Command::Run(arguments),
     } = Arguments::parse();
     start_log();
-    match run(&arguments) {
+    let done = read_config(arguments.config.as_deref())
+        .map_err(RunFailed::from)
+        .and_then(|file| {
+            let config = arguments.merged_into(file);
+            // Before there are other threads: they would keep what they have.
+            close(&config);
+            run(&arguments, config)
+        });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
             // Nobody is left to tell if standard error is gone.
@@ -94,8 +103,7 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(arguments: &Run) -> Result<(), RunFailed> {
-    let config = arguments.merged_into(read_config(arguments.config.as_deref())?);
+async fn run(arguments: &Run, config: Config) -> Result<(), RunFailed> {
     allow_files_for(config.limits.connections);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -152,6 +160,25 @@ impl Run {
 
 fn read_config(path: Option<&Path>) -> Result<Config, ConfigRejected> {
     path.map_or_else(|| Ok(Config::default()), Config::read)
+}
+
+/// Takes from this process what a relay does not need: all files, all ports but its own, and the
+/// system calls that nobody who serves makes.
+fn close(config: &Config) {
+    let [core_dumps, debuggers] = protect_process();
+    let ports = [Some(config.listen), config.metrics_listen];
+    let ports = ports.into_iter().flatten().map(|address| address.port());
+    let landlock = restrict_reach(&Reach {
+        binds: Ports::These(ports.collect()),
+        ..Reach::default()
+    });
+    let all = [core_dumps, debuggers, landlock, restrict_calls(Work::Serve)];
+    let (on, off) = in_words(&all);
+    if off.is_empty() {
+        info!(on, "protected");
+    } else {
+        warn!(on, off, "protected in part");
+    }
 }
 
 /// Says on standard output where it listens, for programs that start it.

@@ -3,9 +3,9 @@
 use std::io;
 use std::process::ExitCode;
 
+use vmux_harden::NotHardened;
 use vmux_host::config::ConfigRefused;
 use vmux_host::entropy::NoEntropy;
-use vmux_host::harden::NotHardened;
 use vmux_host::paths::NoHome;
 use vmux_host::relay::AddressRejected;
 use vmux_host::state_dir::StateRefused;

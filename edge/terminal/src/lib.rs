@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
-use vmux_host::harden::harden;
+use vmux_harden::{harden, lock_memory};
 use vmux_host::output::{Format, Output};
 
 use crate::cli::CommandLine;
@@ -36,6 +36,8 @@ pub fn main() -> ExitCode {
     if let Err(failed) = harden() {
         return complain(&failed.into());
     }
+    // A signer works without; the log says so.
+    drop(lock_memory());
     let line = match CommandLine::try_parse() {
         Ok(line) => line,
         Err(error) => {
@@ -95,4 +97,6 @@ fn start_log() {
         .try_init();
     // A second start is a mistake that costs no more than the second set of options.
     drop(started);
+    // Once more, which changes nothing, for the answer.
+    tracing::info!("{}", lock_memory());
 }

@@ -25,12 +25,14 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("vmux-link", &[], &[]),
     ("vmux-broker", &["vmux-link", "vmux-proto"], &[]),
     ("vmux-signer", &["vmux-link", "vmux-proto"], &[]),
+    ("vmux-harden", &[], &[]),
     // A relay to hold a seat at.
     ("vmux-host", &["vmux-proto"], &["vmux-relay"]),
     (
         "vmux-agent",
         &[
             "vmux-broker",
+            "vmux-harden",
             "vmux-host",
             "vmux-link",
             "vmux-proto",
@@ -40,10 +42,10 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
         &["vmux-signer"],
     ),
     // Never vmux-link: what cannot be imported cannot decrypt.
-    ("vmux-relay", &["vmux-proto"], &[]),
+    ("vmux-relay", &["vmux-harden", "vmux-proto"], &[]),
     (
         "vmux-terminal",
-        &["vmux-host", "vmux-proto", "vmux-signer"],
+        &["vmux-harden", "vmux-host", "vmux-proto", "vmux-signer"],
         &[],
     ),
     ("vmux-launch", &[], &[]),
@@ -91,10 +93,11 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
 const CORE: [&str; 4] = ["vmux-broker", "vmux-link", "vmux-proto", "vmux-signer"];
 
 /// What the agent's program is built from, of ours.
-const AGENT: [&str; 6] = [
+const AGENT: [&str; 7] = [
     "core/proto",
     "core/link",
     "core/broker",
+    "edge/harden",
     "edge/host",
     "edge/relay",
     "edge/agent",

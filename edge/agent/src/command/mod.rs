@@ -16,7 +16,7 @@ use vmux_host::output::{Format, Output};
 use vmux_host::paths::{NoHome, Places, Program};
 
 use crate::config::{Config, ValueRefused};
-use crate::daemon::Setting;
+use crate::daemon::{Setting, StartFailed};
 use crate::socket::IfMissing;
 
 /// An SSH agent whose keys live on your phone.
@@ -32,7 +32,7 @@ pub struct CommandLine {
     #[command(flatten)]
     common: Common,
     #[command(subcommand)]
-    verb: Verb,
+    asked: Asked,
 }
 
 /// Options of every command.
@@ -52,12 +52,23 @@ struct Common {
     json: bool,
 }
 
+/// What is asked for: something that starts restricted, or anything else.
+#[derive(Debug, Subcommand)]
+enum Asked {
+    #[command(flatten)]
+    Verb(Verb),
+    /// Run the agent in the foreground, for a service manager
+    Run(Daemon),
+    /// Look at processes for the daemon that started this
+    #[cfg(target_os = "linux")]
+    #[command(name = crate::sandbox::LOOK, hide = true)]
+    Look,
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Run the agent here, pair a phone if there is none, and show requests as they come
     Up(Daemon),
-    /// Run the agent in the foreground, for a service manager
-    Run(Daemon),
     /// Pair a phone: prints a QR code and a link, then a code to compare
     Pair,
     /// List the paired phones
@@ -138,40 +149,79 @@ impl From<ConfigRefused> for Failure {
     }
 }
 
+impl From<StartFailed> for Failure {
+    fn from(failed: StartFailed) -> Self {
+        let hint = failed.hint();
+        Self::new(failed, hint)
+    }
+}
+
 impl From<ValueRefused> for Failure {
     fn from(refused: ValueRefused) -> Self {
         Self::new(refused, "change the value, or leave it out")
     }
 }
 
-/// Runs the command and says how it went.
-pub async fn run(line: CommandLine) -> ExitCode {
-    let format = if line.common.json {
+/// A command that is ready for threads.
+#[derive(Debug)]
+pub struct Prepared {
+    task: Task,
+    format: Format,
+}
+
+#[derive(Debug)]
+enum Task {
+    /// The daemon, restricted.
+    Daemon(Box<run::Closed>),
+    /// Anything else.
+    Other(Common, Verb),
+}
+
+/// Does what has to be done before there is a second thread: what is taken from a thread is taken
+/// from those it starts, and not from those that are there. An error is how the program ends.
+pub fn prepare(line: CommandLine) -> Result<Prepared, ExitCode> {
+    let CommandLine { common, asked } = line;
+    let format = if common.json {
         Format::Json
     } else {
         Format::Human
     };
-    let output = Output::stdout(format);
-    match dispatch(line, &output).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            tell_failure(&failure, format);
-            ExitCode::from(failure.status)
+    let task = match asked {
+        #[cfg(target_os = "linux")]
+        Asked::Look => {
+            crate::sandbox::look();
+            return Err(ExitCode::SUCCESS);
         }
+        Asked::Run(daemon) => Place::of(&common)
+            .and_then(|place| place.configured(daemon))
+            .and_then(|(setting, config)| run::Closed::new(setting, config))
+            .map(|closed| Task::Daemon(Box::new(closed)))
+            .map_err(|failure| tell_failure(&failure, format))?,
+        Asked::Verb(verb) => Task::Other(common, verb),
+    };
+    Ok(Prepared { task, format })
+}
+
+/// Runs the command and says how it went.
+pub async fn run(prepared: Prepared) -> ExitCode {
+    let Prepared { task, format } = prepared;
+    let output = Output::stdout(format);
+    let done = match task {
+        Task::Daemon(closed) => closed.run().await,
+        Task::Other(common, verb) => dispatch(&common, verb, &output).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => tell_failure(&failure, format),
     }
 }
 
-async fn dispatch(line: CommandLine, output: &Output) -> Result<(), Failure> {
-    let CommandLine { common, verb } = line;
-    let place = Place::of(&common)?;
+async fn dispatch(common: &Common, verb: Verb, output: &Output) -> Result<(), Failure> {
+    let place = Place::of(common)?;
     match verb {
         Verb::Up(daemon) => {
             let (setting, config) = place.configured(daemon)?;
             up::up(&setting, &config, output).await
-        }
-        Verb::Run(daemon) => {
-            let (setting, config) = place.configured(daemon)?;
-            run::run(&setting, &config).await
         }
         Verb::Pair => pair::pair(&place.setting, output).await,
         Verb::Phones => show::phones(&place.setting, output).await,
@@ -237,7 +287,8 @@ fn absolute(path: PathBuf) -> Result<PathBuf, Failure> {
     Ok(std::path::absolute(path)?)
 }
 
-fn tell_failure(failure: &Failure, format: Format) {
+/// Says why it failed, and with which status.
+fn tell_failure(failure: &Failure, format: Format) -> ExitCode {
     use std::io::Write as _;
     let text = match format {
         Format::Json => {
@@ -247,9 +298,10 @@ fn tell_failure(failure: &Failure, format: Format) {
             // Programs read one stream; what went wrong belongs to it.
             let mut stdout = std::io::stdout();
             drop(writeln!(stdout, "{object}"));
-            return;
+            return ExitCode::from(failure.status);
         }
         Format::Human => format!("vmux-agent: {}\n  {}", failure.what, failure.hint),
     };
     drop(writeln!(std::io::stderr(), "{text}"));
+    ExitCode::from(failure.status)
 }

@@ -4,20 +4,37 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Failure;
 use crate::config::Config;
 use crate::daemon::{Daemon, Setting};
+use crate::reserved::Reserved;
+use crate::sandbox;
 
-/// Runs until SIGTERM, SIGINT or SIGHUP.
-pub(super) async fn run(setting: &Setting, config: &Config) -> Result<(), Failure> {
-    let daemon = start(setting, config).await?;
-    stop_signal().await?;
-    daemon.stop().await;
-    Ok(())
+/// A daemon that is restricted to what it needs and has not started yet.
+#[derive(Debug)]
+pub(super) struct Closed {
+    setting: Setting,
+    config: Config,
+    reserved: Reserved,
 }
 
-pub(super) async fn start(setting: &Setting, config: &Config) -> Result<Daemon, Failure> {
-    Daemon::start(setting, config).await.map_err(|failed| {
-        let hint = failed.hint();
-        Failure::new(failed, hint)
-    })
+impl Closed {
+    /// Takes hold of what the daemon needs, then restricts this process. Call it before there are
+    /// other threads.
+    pub(super) fn new(setting: Setting, config: Config) -> Result<Self, Failure> {
+        let mut reserved = Reserved::take(&setting)?;
+        sandbox::close(&mut reserved, &setting, &config);
+        Ok(Self {
+            setting,
+            config,
+            reserved,
+        })
+    }
+
+    /// Runs until SIGTERM, SIGINT or SIGHUP.
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let daemon = Daemon::start(self.reserved, &self.setting, &self.config).await?;
+        stop_signal().await?;
+        daemon.stop().await;
+        Ok(())
+    }
 }
 
 /// Returns when the system or the person wants the program to end.

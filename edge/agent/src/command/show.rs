@@ -101,6 +101,13 @@ fn whole(report: &Report, paint: Paint) -> String {
     for one in &report.waiting {
         lines.push(format!("waiting  {}", waiting(one, paint)));
     }
+    let (on, off) = vmux_harden::in_words(&report.protections);
+    if !on.is_empty() {
+        lines.push(paint.dim(format!("guarded  {on}")));
+    }
+    if !off.is_empty() {
+        lines.push(paint.yellow(format!("open     {off}")));
+    }
     lines.push(paint.dim(format!("note     {}", report.note)));
     lines.join("\n")
 }

@@ -13,10 +13,14 @@ use super::{Failure, ask, pair, run, status};
 use crate::config::Config;
 use crate::control::{Reply, Report, Request, Sameness};
 use crate::daemon::{Daemon, Setting};
+use crate::reserved::Reserved;
+use crate::sandbox;
 
 /// Runs the agent, offers to pair, shows requests.
 pub(super) async fn up(setting: &Setting, config: &Config, output: &Output) -> Result<(), Failure> {
-    let daemon = run::start(setting, config).await?;
+    let mut reserved = Reserved::take(setting)?;
+    sandbox::close_for_programs(&mut reserved);
+    let daemon = Daemon::start(reserved, setting, config).await?;
     let outcome = tokio::select! {
         outcome = live(setting, &daemon, output) => outcome,
         stopped = run::stop_signal() => stopped,

@@ -47,14 +47,20 @@ pub struct ProcFs;
 
 impl Inspect for ProcFs {
     fn inspect(&self, peer: &Peer) -> Provenance {
-        look(peer).unwrap_or_default()
+        let looked = peer.living().and_then(|pid| {
+            let pid = u32::try_from(pid.as_raw_pid()).ok()?;
+            look(pid, || peer.living().is_some())
+        });
+        looked.unwrap_or_default()
     }
 }
 
-fn look(peer: &Peer) -> Option<Provenance> {
-    let pid = u32::try_from(peer.living()?.as_raw_pid()).ok()?;
+/// Looks at the process of this number, if it is that process once its folder was opened.
+pub(super) fn look(pid: u32, is_it: impl FnOnce() -> bool) -> Option<Provenance> {
     let mut folder = Folder::open(pid)?;
-    peer.living()?;
+    if !is_it() {
+        return None;
+    }
     let mut stat = folder.stat()?;
     let mut found = Provenance {
         chain: vec![folder.process(pid, &stat)],

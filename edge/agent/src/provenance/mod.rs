@@ -9,6 +9,8 @@
 //! for; listing keys costs nothing here.
 
 #[cfg(target_os = "linux")]
+pub(crate) mod apart;
+#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "macos")]
 mod macos;

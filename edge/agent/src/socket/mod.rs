@@ -36,6 +36,14 @@ pub enum IfMissing {
     Make,
 }
 
+/// The place of a socket, held for this process, where nothing listens yet. A restricted process can
+/// make the socket there, but could not take the lock.
+#[derive(Debug)]
+pub struct Claim {
+    place: Place,
+    lock: File,
+}
+
 /// A socket that belongs to this process until it is dropped, and is removed then.
 #[derive(Debug)]
 pub struct AgentSocket {
@@ -47,27 +55,35 @@ pub struct AgentSocket {
     _lock: File,
 }
 
-impl AgentSocket {
-    /// Makes the socket. Call it in the runtime that will accept from it.
-    pub async fn bind(path: &Path, missing: IfMissing) -> Result<Self, SocketRefused> {
+impl Claim {
+    /// Takes the place.
+    pub fn take(path: &Path, missing: IfMissing) -> Result<Self, SocketRefused> {
         let place = Place::open(path, missing)?;
         let lock = place.lock()?;
+        Ok(Self { place, lock })
+    }
+
+    /// Makes the socket. Call it in the runtime that will accept from it.
+    pub async fn listen(self) -> Result<AgentSocket, SocketRefused> {
+        let Self { place, lock } = self;
         if let Some(stale) = place.look()? {
             place.ask().await?;
             place.remove(&stale)?;
         }
-        let listener = listen(path).map_err(|error| place.failed("listen", error))?;
+        let listener = listen(&place.path).map_err(|error| place.failed("listen", error))?;
         let file = place.finish()?;
         let listener =
             UnixListener::from_std(listener).map_err(|error| place.failed("listen", error))?;
-        Ok(Self {
+        Ok(AgentSocket {
             listener,
             place,
             file,
             _lock: lock,
         })
     }
+}
 
+impl AgentSocket {
     /// The next connection of a process of our own user. Others are closed and logged. An error is
     /// about this one attempt; try again.
     pub async fn accept(&self) -> io::Result<(UnixStream, Peer)> {

@@ -18,7 +18,7 @@ fn place() -> (tempfile::TempDir, PathBuf) {
 }
 
 async fn bind(path: &Path) -> Result<AgentSocket, SocketRefused> {
-    AgentSocket::bind(path, IfMissing::Refuse).await
+    Claim::take(path, IfMissing::Refuse)?.listen().await
 }
 
 fn chmod(path: &Path, mode: u32) {
@@ -156,11 +156,23 @@ async fn a_missing_directory_is_made_only_if_asked_for() {
         "{}",
         refused.hint()
     );
-    drop(AgentSocket::bind(&path, IfMissing::Make).await.unwrap());
+    drop(
+        Claim::take(&path, IfMissing::Make)
+            .unwrap()
+            .listen()
+            .await
+            .unwrap(),
+    );
     assert_eq!(mode(&folder.path().join(".ssh")), 0o700);
     // One that is there stays as it is.
     chmod(&folder.path().join(".ssh"), 0o755);
-    drop(AgentSocket::bind(&path, IfMissing::Make).await.unwrap());
+    drop(
+        Claim::take(&path, IfMissing::Make)
+            .unwrap()
+            .listen()
+            .await
+            .unwrap(),
+    );
     assert_eq!(mode(&folder.path().join(".ssh")), 0o755);
 }
 

@@ -100,7 +100,8 @@ impl RelayAddress {
         }
     }
 
-    pub(super) const fn port(&self) -> u16 {
+    /// The TCP port, named or usual.
+    pub const fn port(&self) -> u16 {
         self.port
     }
 
