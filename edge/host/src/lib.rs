@@ -7,6 +7,7 @@ pub mod config;
 pub mod crypto;
 pub mod entropy;
 pub mod files;
+pub mod log;
 pub mod output;
 pub mod paths;
 pub mod private_file;

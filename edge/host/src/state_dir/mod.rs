@@ -7,7 +7,7 @@
 
 mod envelope;
 mod lock;
-mod open;
+pub(crate) mod open;
 
 pub use envelope::{FileKind, Stored};
 pub use lock::Holder;
@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 
 use crate::files::{FileRefused, Owner, has_mode, owned_by, read_all};
 use envelope::Rejected;
-use open::{DIR_MODE, open_dir, open_file};
+use open::{DIR_MODE, open_dir, open_dir_in, open_file};
 
 /// Why state is not used. Nothing has been changed on disk.
 #[derive(Debug, thiserror::Error)]
@@ -199,6 +199,25 @@ impl StateDir {
         let file = self.make(name, &path, OFlags::RDWR | OFlags::APPEND)?;
         self.sync()?;
         Ok(file)
+    }
+
+    /// A directory inside this one, its owner's alone, made if there is none.
+    pub(crate) fn folder(&self, name: &str) -> Result<File, StateRefused> {
+        check_name(name)?;
+        let path = self.path.join(name);
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        match rustix::fs::mkdirat(&self.dir, name, Mode::RWXU) {
+            Ok(()) => self.sync()?,
+            Err(Errno::EXIST) => {}
+            Err(e) => return Err(FileRefused::failed(&path, "make the directory", e).into()),
+        }
+        let folder = open_dir_in(&self.dir, name, &path)?;
+        let metadata = folder
+            .metadata()
+            .map_err(|e| FileRefused::failed(&path, "look at it", e))?;
+        owned_by(&metadata, &path, Owner::Me)?;
+        has_mode(&metadata, &path, 0o777, DIR_MODE)?;
+        Ok(folder)
     }
 
     /// What [`Self::save`] wrote, or `None` if there is no such file. The body is at most `max` bytes.

@@ -1,16 +1,27 @@
 //! Opens a state directory and the files in it, refusing what this program would not have made.
 
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::path::Arg;
 
 use crate::files::{FileRefused, Owner, has_mode, owned_by};
 
-pub(super) fn open_dir(path: &Path) -> Result<File, FileRefused> {
+pub(crate) fn open_dir(path: &Path) -> Result<File, FileRefused> {
+    open_dir_in(CWD, path, path)
+}
+
+/// Opens `name` inside `dir`; `path` is what the person is told.
+pub(crate) fn open_dir_in(
+    dir: impl AsFd,
+    name: impl Arg,
+    path: &Path,
+) -> Result<File, FileRefused> {
     let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::open(path, how, Mode::empty())
+    rustix::fs::openat(dir, name, how, Mode::empty())
         .map(File::from)
         .map_err(|e| match e {
             // Which of the two a symbolic link gives differs between systems.
@@ -27,7 +38,7 @@ pub(super) fn open_dir(path: &Path) -> Result<File, FileRefused> {
 }
 
 /// Opens a file that must be exactly as this program makes its files; `None` if there is none.
-pub(super) fn open_file(
+pub(crate) fn open_file(
     dir: &File,
     name: &str,
     path: &Path,
@@ -78,5 +89,5 @@ fn denied(path: &Path, mask: u32, wanted: u32) -> FileRefused {
     reason.unwrap_or_else(|| FileRefused::failed(path, "open it", Errno::ACCESS))
 }
 
-pub(super) const DIR_MODE: u32 = 0o700;
-pub(super) const FILE_MODE: u32 = 0o600;
+pub(crate) const DIR_MODE: u32 = 0o700;
+pub(crate) const FILE_MODE: u32 = 0o600;
