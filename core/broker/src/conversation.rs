@@ -6,14 +6,17 @@
 use crate::denial::Denial;
 use crate::lock::Passphrase;
 use alloc::boxed::Box;
+use alloc::string::ToString;
 use alloc::vec::Vec;
+use vmux_proto::Untrusted;
 use vmux_proto::agent_wire::{BadLength, Frames, NotServed, Reply, Request, SignFlags};
 use vmux_proto::audit::Entry;
-use vmux_proto::binding::Chain;
+use vmux_proto::binding::{Chain, Use};
 use vmux_proto::destination::Destination;
 use vmux_proto::key::PublicKey;
 use vmux_proto::payload::Payload;
 use vmux_proto::signature::{VerifiedSignature, Verifier};
+use vmux_proto::source::Source;
 
 /// Names one connection for as long as the agent runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -147,7 +150,7 @@ impl Conversation {
         let request = match Request::parse(frame) {
             Ok(request) => request,
             Err(reason) => {
-                return refuse(Reply::Failure, Denial::NotUnderstood(reason));
+                return refuse(&Reply::Failure, Denial::NotUnderstood(reason));
             }
         };
         match request {
@@ -158,7 +161,7 @@ impl Conversation {
                 flags,
             } => self.sign(key, payload, flags),
             Request::Lock(_) | Request::Unlock(_) if self.is_from_elsewhere() => {
-                refuse(Reply::Failure, Denial::NotFromHere)
+                refuse(&Reply::Failure, Denial::NotFromHere)
             }
             Request::Lock(passphrase) => Step::Ask(Ask::Lock(Passphrase::new(passphrase))),
             Request::Unlock(passphrase) => Step::Ask(Ask::Unlock(Passphrase::new(passphrase))),
@@ -167,7 +170,7 @@ impl Conversation {
             Request::Query => Step::Write(Reply::Extensions.encode()),
             Request::SessionBind(body) => match self.chain.bind(verifier, body) {
                 Ok(()) => Step::Write(Reply::Success.encode()),
-                Err(refused) => refuse(Reply::ExtensionFailure, Denial::Binding(refused)),
+                Err(refused) => refuse(&Reply::ExtensionFailure, Denial::Binding(refused)),
             },
             Request::NotServed(what) => Step::NotServed(Reply::Failure.encode(), what),
         }
@@ -182,7 +185,37 @@ impl Conversation {
     fn sign(&self, key: &[u8], bytes: &[u8], flags: SignFlags) -> Step {
         match self.understand(key, bytes, flags) {
             Ok(ask) => Step::Ask(Ask::Sign(Box::new(ask))),
-            Err(denial) => refuse(Reply::Failure, denial),
+            Err(denial) => {
+                let known = Box::new(self.known(key, bytes));
+                Step::Refuse(Reply::Failure.encode(), denial, known)
+            }
+        }
+    }
+
+    /// What can be told of a request that is refused, for the log. None of it is proven.
+    fn known(&self, key: &[u8], bytes: &[u8]) -> Entry {
+        let key = PublicKey::parse(key).ok();
+        let payload = key.as_ref().and_then(|key| Payload::parse(bytes, key).ok());
+        let (what, user, namespace) = match &payload {
+            Some(Payload::Userauth(login)) => (Some("login"), Some(login.user.to_string()), None),
+            Some(Payload::SshSig(signature)) => {
+                let namespace = Untrusted::new(&signature.namespace).to_string();
+                (Some("signature"), None, Some(namespace))
+            }
+            Some(Payload::Certificate(_)) => (Some("certificate"), None, None),
+            None => (None, None, None),
+        };
+        let bindings = self.chain.bindings().iter();
+        let hops = bindings.filter(|binding| binding.usage() == Use::Forwarding);
+        let hops: Vec<_> = hops.map(|hop| hop.host_key().fingerprint()).collect();
+        Entry {
+            key: key.map(|key| key.fingerprint().to_string()),
+            what: what.map(Into::into),
+            user,
+            namespace,
+            source: hops.last().map(|hop| Source::Host(*hop).to_string()),
+            hops: hops.iter().map(ToString::to_string).collect(),
+            ..Entry::default()
         }
     }
 
@@ -207,7 +240,7 @@ impl Conversation {
 }
 
 /// Refuses something of which nothing is known.
-fn refuse(reply: Reply, denial: Denial) -> Step {
+fn refuse(reply: &Reply, denial: Denial) -> Step {
     Step::Refuse(reply.encode(), denial, Box::default())
 }
 

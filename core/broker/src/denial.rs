@@ -127,13 +127,12 @@ impl Denial {
             }
             Self::HostKeyRevoked => "ask the server's administrator, or mend known_hosts",
             Self::TooLarge => "use a smaller certificate or fewer hops",
-            Self::TooMany => "answer or deny what waits on the phone",
+            Self::TooMany | Self::TooManyFromSource => "answer or deny what waits on the phone",
             Self::Unreachable | Self::TimedOut => "open the signer, then run the command again",
             Self::Phone(refusal) => refusal.hint(),
             Self::BadAnswer => "update the signer; if it persists, pair again",
             Self::Unpaired => "pair a phone with `vmux-agent pair`",
             Self::Cancelled | Self::CancelledHere => "run the command again",
-            Self::TooManyFromSource => "answer or deny what waits on the phone",
             Self::Paused(_) => "wait a moment, then run the command again",
             Self::Blocked => "wait, or lift the block in the signer: `vmux-signer blocks`",
             Self::NotMe => {

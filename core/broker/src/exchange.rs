@@ -40,6 +40,10 @@ impl Default for Limits {
 
 /// What happens to the broker.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made one at a time and moved once; a box costs more"
+)]
 pub enum Input {
     /// A client asks; see [`Asked`].
     Ask(Asked),

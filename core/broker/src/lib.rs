@@ -9,16 +9,21 @@ extern crate alloc;
 extern crate std;
 
 mod attempts;
+mod blocks;
 mod broker;
 mod conversation;
 mod denial;
 mod exchange;
 pub mod known_hosts;
 mod lock;
+mod meetings;
 mod pairing;
 mod pending;
 mod phone;
 mod phones;
+mod recording;
+mod refusals;
+mod requests;
 pub mod ssh_argv;
 mod status;
 

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use minicbor::bytes::{ByteSlice, ByteVec};
 use minicbor::{Decode, Encode};
 use vmux_link::{Bond, Channel, Entropy, LinkId};
+use vmux_proto::audit::Head;
 use vmux_proto::key::PublicKey;
 use vmux_proto::limits::{MAX_HANDSHAKE_MS, MAX_IDENTITIES};
 use vmux_proto::message::{Hello, Identity, Message as _, ToAgent, ToSigner, VERSION};
@@ -165,6 +166,12 @@ pub(crate) struct Phone {
     pub(crate) record: PhoneRecord,
     state: State,
     relay: Relay,
+    /// How far it knows this agent's log, once it has said so in this meeting.
+    pub(crate) knows: Option<Head>,
+    /// Whether the files are being read for it.
+    pub(crate) proving: bool,
+    /// The end of its own log, as it last said.
+    pub(crate) log: Option<Head>,
 }
 
 /// Whether the phone's relay is reached, as far as is known.
@@ -213,6 +220,9 @@ impl Phone {
             record,
             state: State::Away,
             relay: Relay::Up,
+            knows: None,
+            proving: false,
+            log: None,
         }
     }
 
@@ -231,6 +241,8 @@ impl Phone {
 
     pub(crate) fn left(&mut self) {
         self.state = State::Away;
+        self.knows = None;
+        self.proving = false;
     }
 
     /// Takes a frame; `entropy` is used if it is the first of a handshake. After an error the phone

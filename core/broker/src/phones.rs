@@ -34,6 +34,11 @@ impl Phones {
         }
     }
 
+    /// Whether the person said on a phone that a request was not theirs.
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.0.iter().any(|phone| phone.record.suspended)
+    }
+
     /// What a phone calls itself.
     pub(crate) fn name(&self, link: LinkId) -> Untrusted {
         self.get(link)

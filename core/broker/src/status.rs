@@ -11,6 +11,10 @@ use vmux_proto::source::Source;
 
 /// The agent at one moment.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "two facts that have nothing to do with each other"
+)]
 pub struct Status {
     /// Whether a passphrase is needed to go on.
     pub locked: bool,

@@ -7,7 +7,7 @@ use vmux_broker::{
     LinkId, Locking, Output, Passphrase, PhoneRecord, Reach, stretch,
 };
 use vmux_proto::Now;
-use vmux_proto::audit::Head;
+use vmux_proto::audit::{self, Checker, Entry, Head, Line};
 use vmux_proto::crypto::PureRust;
 use vmux_proto::message::{
     Hello, Message as _, Number, Refusal, Reported, RequestId, SignRequest, ToAgent, ToSigner,
@@ -47,10 +47,18 @@ pub(crate) enum Out {
     Unpaired(usize),
     Identities(usize, usize),
     Locking(Locking),
-    Sent(u64),
     Approved(u64),
     Questioned(usize),
     Prove(usize, Head),
+}
+
+/// What becomes of the lines of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Log {
+    /// They are safe at once.
+    AtOnce,
+    /// They are safe when a story says so.
+    Later,
 }
 
 pub(crate) struct World {
@@ -63,6 +71,13 @@ pub(crate) struct World {
     pub(crate) spare: Secret,
     pub(crate) web: Secret,
     pub(crate) reported: Reported,
+    /// Clients whose requests were sent to a phone, in order.
+    pub(crate) sent: Vec<u64>,
+    /// What becomes of the lines of the log.
+    pub(crate) log: Log,
+    /// The log's file, checked as it is written.
+    file: Checker,
+    pub(crate) entries: Vec<Entry>,
     stretches: VecDeque<(ClientId, Passphrase, Job)>,
     draws: u64,
 }
@@ -92,6 +107,10 @@ impl World {
             spare: Secret::new(3),
             web: Secret::new(9),
             reported: Reported::default(),
+            sent: Vec::new(),
+            log: Log::AtOnce,
+            file: Checker::after(Head::EMPTY),
+            entries: Vec::new(),
             stretches: VecDeque::new(),
             draws: 0,
         }
@@ -110,8 +129,14 @@ impl World {
         let stored = self.broker.phones_to_bytes();
         let records = PhoneRecord::list_from_bytes(&stored).unwrap();
         self.broker = broker(Limits::default(), records);
+        self.new_file();
         self.phones.iter_mut().for_each(Phone::leave);
         self.stretches.clear();
+    }
+
+    fn new_file(&mut self) {
+        self.file = Checker::after(Head::EMPTY);
+        self.entries.clear();
     }
 
     pub(crate) fn link(&self, phone: usize) -> LinkId {
@@ -123,13 +148,18 @@ impl World {
         self.broker.handle(input, &PureRust, self.now);
         let mut outs = Vec::new();
         while let Some(output) = self.broker.poll() {
-            outs.push(self.out(output));
+            outs.extend(self.out(output));
+            if self.log == Log::AtOnce && self.broker.status().log.lines < self.lines() {
+                let stored = Input::Recorded(self.lines());
+                self.broker.handle(stored, &PureRust, self.now);
+            }
         }
         outs
     }
 
-    fn out(&mut self, output: Output) -> Out {
-        match output {
+    /// What is seen of an output; lines of the log and what was sent are kept beside.
+    fn out(&mut self, output: Output) -> Option<Out> {
+        Some(match output {
             Output::Answer(client, answer) => Out::Answer(client.0, answer),
             Output::Send(link, frame) => {
                 let phone = self.phone(link);
@@ -147,10 +177,17 @@ impl World {
                 self.stretches.push_back((client, passphrase, job));
                 Out::Stretch(client.0, job)
             }
-            Output::Record(_) => unreachable!(),
+            Output::Record(line) => {
+                self.record(&line);
+                return None;
+            }
+            Output::Event(Event::Sent(shown)) => {
+                self.sent.push(shown.client.0);
+                return None;
+            }
             Output::Prove(link, head) => Out::Prove(self.phone(link), head),
             Output::Event(event) => self.event(event),
-        }
+        })
     }
 
     fn event(&self, event: Event) -> Out {
@@ -166,10 +203,39 @@ impl World {
             Event::Unpaired(link, _) => Out::Unpaired(self.phone(link)),
             Event::Identities(link, count) => Out::Identities(self.phone(link), count),
             Event::Locking(locking) => Out::Locking(locking),
-            Event::Sent(shown) => Out::Sent(shown.client.0),
+            Event::Sent(_) => panic!("kept beside"),
             Event::Approved(shown) => Out::Approved(shown.client.0),
             Event::Questioned(link, _) => Out::Questioned(self.phone(link)),
         }
+    }
+
+    /// Writes a line to the file.
+    fn record(&mut self, line: &Line) {
+        let head = self.file.head().unwrap();
+        // After a failure: what stood there was cut off.
+        if line.before != head {
+            let kept = usize::try_from(line.before.lines).unwrap();
+            self.entries.truncate(kept);
+            self.file = Checker::after(line.before);
+        }
+        let entry = self.file.line(&line.bytes).unwrap();
+        assert_eq!(self.file.head(), Some(line.after));
+        self.entries.push(entry);
+    }
+
+    /// Lines in the file.
+    pub(crate) fn lines(&self) -> u64 {
+        self.file.head().unwrap().lines
+    }
+
+    /// The log is safe up to its last line, and whoever does this says so.
+    pub(crate) fn recorded(&mut self) -> Vec<Out> {
+        self.handle(Input::Recorded(self.lines()))
+    }
+
+    /// What the log says happened, in order.
+    pub(crate) fn told(&self) -> Vec<audit::Event> {
+        self.entries.iter().map(|entry| entry.event).collect()
     }
 
     fn phone(&self, link: LinkId) -> usize {
@@ -328,6 +394,7 @@ impl World {
     pub(crate) fn use_limits(&mut self, limits: Limits) {
         let stored = self.broker.phones_to_bytes();
         self.broker = broker(limits, PhoneRecord::list_from_bytes(&stored).unwrap());
+        self.new_file();
         self.phones.iter_mut().for_each(Phone::leave);
     }
 }

@@ -187,18 +187,12 @@ impl Entry {
         destination: &Destination,
         reported: &Reported,
     ) -> Self {
-        let text = |text: &Option<String>| text.as_ref().map(|text| escaped(text));
         let (what, user, namespace) = match payload {
             Payload::Userauth(userauth) => ("login", Some(userauth.user.to_string()), None),
             Payload::SshSig(signature) => ("signature", None, Some(escaped(&signature.namespace))),
             Payload::Certificate(_) => ("certificate", None, None),
         };
         let hops = destination.hops().iter();
-        let programs = reported.processes.iter().map(|process| Program {
-            pid: process.pid,
-            path: escaped(&process.program),
-            command: escaped(&process.command),
-        });
         Self {
             request: Some(hexadecimal(&request.0)),
             what: Some(what.into()),
@@ -208,10 +202,24 @@ impl Entry {
             host_key: destination
                 .host_key()
                 .map(|key| key.fingerprint().to_string()),
-            host: text(&reported.host),
-            known_hosts: text(&reported.known_hosts),
             hops: hops.map(|key| key.fingerprint().to_string()).collect(),
             source: Some(Source::of(destination, reported).to_string()),
+            ..self.reported_by(reported)
+        }
+    }
+
+    /// Adds what the workstation says about the client.
+    #[must_use]
+    pub fn reported_by(self, reported: &Reported) -> Self {
+        let text = |text: &Option<String>| text.as_ref().map(|text| escaped(text));
+        let programs = reported.processes.iter().map(|process| Program {
+            pid: process.pid,
+            path: escaped(&process.program),
+            command: escaped(&process.command),
+        });
+        Self {
+            host: text(&reported.host),
+            known_hosts: text(&reported.known_hosts),
             programs: programs.collect(),
             directory: text(&reported.directory),
             terminal: text(&reported.terminal),
