@@ -15,6 +15,7 @@ use crate::daemon::{OWN_RELAY, Setting};
 use crate::reserved::Reserved;
 
 /// The verb that makes this program look at processes for the daemon.
+#[cfg(target_os = "linux")]
 pub(crate) const LOOK: &str = "look";
 
 /// Restricts this process to what the daemon needs. Call it before there are other threads.
