@@ -29,7 +29,7 @@ pub struct Blocked {
     pub ends: u64,
     /// When it ends, in milliseconds of uptime, which no clock that is set can change; none for a
     /// block that was read and not looked at since.
-    until: Option<u64>,
+    pub until: Option<u64>,
 }
 
 impl Blocks {

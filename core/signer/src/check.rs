@@ -4,11 +4,12 @@
 use crate::identity::{Identities, Identity};
 use crate::pins::{Pin, Pins, Standing};
 use crate::prompt::{Host, Prompt, Subject};
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use vmux_link::LinkId;
 use vmux_proto::Untrusted;
 use vmux_proto::agent_wire::SignFlags;
+use vmux_proto::audit::Entry;
 use vmux_proto::binding::Chain;
 use vmux_proto::destination::{Destination, Level};
 use vmux_proto::key::PublicKey;
@@ -41,6 +42,8 @@ pub struct Asked {
     subject: Subject,
     bytes: Vec<u8>,
     destination: Destination,
+    source: Source,
+    record: Entry,
 }
 
 impl Asked {
@@ -60,6 +63,14 @@ impl Asked {
         let chain = Chain::prove(verifier, bodies).map_err(|_| Refusal::Contradiction)?;
         let destination =
             Destination::prove(&chain, &payload).map_err(|_| Refusal::Contradiction)?;
+        let record = Entry {
+            identity: Some(identity.label.clone()),
+            key: Some(identity.key.fingerprint().to_string()),
+            // A name that is only reported has no place among what is proven.
+            host: None,
+            ..Entry::default().about(request.id, &payload, &destination, &request.reported)
+        };
+        let source = Source::of(&destination, &request.reported);
         let subject = subject(payload, settings)?;
         Ok(Self {
             identity: identity.clone(),
@@ -67,6 +78,8 @@ impl Asked {
             subject,
             bytes: request.payload.to_vec(),
             destination,
+            source,
+            record,
         })
     }
 
@@ -88,6 +101,16 @@ impl Asked {
     /// Where the signature would go.
     pub const fn destination(&self) -> &Destination {
         &self.destination
+    }
+
+    /// Whom limits, pauses and a block hold for.
+    pub(crate) const fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// What the log says of it.
+    pub(crate) const fn record(&self) -> &Entry {
+        &self.record
     }
 
     /// The destination's host as it stands with the pins.
@@ -140,7 +163,7 @@ impl Asked {
             namesake: self.namesake(&request.reported, pins),
             number: None,
             deadline,
-            source: Source::of(&self.destination, &request.reported),
+            source: self.source.clone(),
             together: 1,
             log_in_doubt: false,
             reported: request.reported.clone(),
@@ -184,7 +207,7 @@ fn subject(payload: Payload, settings: &Settings) -> Result<Subject, Refusal> {
     }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
     digits
         .filter_map(|digit| char::from_digit(digit.into(), 16))

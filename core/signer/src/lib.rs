@@ -12,16 +12,23 @@ extern crate alloc;
 extern crate std;
 
 mod blocks;
+mod bursts;
 mod check;
+mod denials;
 mod exchange;
+mod heads;
 mod identity;
+mod limits;
 mod line;
+mod links;
 mod memory;
 mod pairing;
 mod past;
 mod pins;
 mod prompt;
 mod record;
+mod recording;
+mod requests;
 mod signer;
 mod waiting;
 

@@ -2,13 +2,17 @@
 //!
 //! Each link has its own share of the memory: no agent can make another's answers forgotten. What
 //! left the screen undecided is kept until its deadline, whatever else its agent asks for: a decision
-//! on it may still be on its way, and must not meet other bytes under the same id.
+//! on it may still be on its way, and must not meet other bytes under the same id. It is kept for a
+//! minute at least, which bounds how fast an agent can put requests on the screen and take them back.
 use alloc::collections::VecDeque;
 use vmux_link::LinkId;
 use vmux_proto::message::{Refusal, RequestId, ToAgent};
 
 /// Requests remembered for each link beside those that wait; older ones that were decided make room.
 const MAX_PAST: usize = 256;
+
+/// What left the screen undecided is kept for so long, even if its deadline is earlier.
+const HELD_MS: u64 = 60_000;
 
 /// The requests that wait no more, oldest first.
 #[derive(Debug, Default)]
@@ -22,6 +26,8 @@ pub(crate) struct Ended {
     /// Of the request as it was asked.
     pub(crate) digest: [u8; 32],
     pub(crate) deadline: u64,
+    /// When it ended, in milliseconds of uptime.
+    pub(crate) at: u64,
     pub(crate) fate: Fate,
 }
 
@@ -105,10 +111,12 @@ impl Past {
 }
 
 impl Ended {
-    const fn is_held(&self, uptime: u64) -> bool {
+    fn is_held(&self, uptime: u64) -> bool {
         match self.fate {
             Fate::Answered(_) => false,
-            Fate::Cancelled | Fate::Disconnected => uptime < self.deadline,
+            Fate::Cancelled | Fate::Disconnected => {
+                uptime < self.deadline.max(self.at.saturating_add(HELD_MS))
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A request that waits for the person, or for the key that the person let sign.
+//! A request that waits: for the log, for the person, or for the key that the person let sign.
 use crate::check::Asked;
 use crate::identity::Identity;
 use crate::pins::{PinName, Pins, Standing};
@@ -10,27 +10,51 @@ use vmux_link::LinkId;
 use vmux_proto::Now;
 use vmux_proto::agent_wire::SignFlags;
 use vmux_proto::message::{Message as _, Number, Refusal, RequestId, SignRequest, ToSigner};
+use vmux_proto::signature::VerifiedSignature;
 
-/// A request that was shown.
+/// A request that passed every check.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) link: LinkId,
+    /// Tells it from an earlier one of the same id, whose record may still be on its way.
+    pub(crate) serial: u64,
+    /// When it came, in milliseconds of uptime.
+    pub(crate) since: u64,
     pub(crate) digest: [u8; 32],
     pub(crate) asked: Asked,
     pub(crate) prompt: Prompt,
     pub(crate) stage: Stage,
 }
 
-/// What it waits for.
+/// How far it is, and what it waits for.
 #[derive(Debug)]
 pub(crate) enum Stage {
-    AwaitingDecision,
-    AwaitingSignature { name: Option<PinName> },
+    /// For its question to be on record, before the person sees it.
+    Arriving,
+    /// For the person.
+    Shown,
+    /// For the key.
+    Approved { name: Option<PinName> },
+    /// For its answer to be on record, before it leaves (I8).
+    Signed {
+        name: Option<PinName>,
+        signature: VerifiedSignature,
+    },
 }
 
 impl Waiting {
     pub(crate) const fn is_undecided(&self) -> bool {
-        matches!(self.stage, Stage::AwaitingDecision)
+        matches!(self.stage, Stage::Arriving | Stage::Shown)
+    }
+
+    /// Whether the person has seen it.
+    pub(crate) const fn was_shown(&self) -> bool {
+        !matches!(self.stage, Stage::Arriving)
+    }
+
+    /// Whether the person sees it and has not decided.
+    pub(crate) const fn is_on_screen(&self) -> bool {
+        matches!(self.stage, Stage::Shown)
     }
 
     /// Checks an approval; there is no other way to a [`SignJob`].
@@ -50,7 +74,7 @@ impl Waiting {
         if self.prompt.number.is_some() && self.prompt.number != number {
             return Err(Refusal::WrongNumber);
         }
-        self.stage = Stage::AwaitingSignature { name };
+        self.stage = Stage::Approved { name };
         Ok(SignJob {
             request: self.prompt.request,
             identity: self.asked.identity().clone(),

@@ -165,6 +165,7 @@ fn a_forwarded_login_shows_its_hops_and_needs_the_number_even_for_known_hosts() 
             Withdrawn::Refused(Refusal::WrongNumber)
         ))
     );
+    world.pass(2_000);
     let again = forwarded(&world, 2, &bastion, &web);
     world.signed(Peer::Laptop, &again);
 }

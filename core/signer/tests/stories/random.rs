@@ -13,7 +13,7 @@ use vmux_proto::message::{Message as _, Refusal, RequestId, SignRequest, ToAgent
 use vmux_proto::signature::verify;
 use vmux_signer::{After, Decision, Identities, Input, PinName, Pins, Prompt, Subject, Withdrawn};
 
-const STORIES: u64 = 24;
+const STORIES: u64 = 32;
 const STEPS: u32 = 400;
 
 #[test]
@@ -44,11 +44,12 @@ fn whatever_happens_the_invariants_hold() {
         ("Refused(WrongNumber)", 20),
         ("Refused(TimedOut)", 50),
         ("Refused(KeyFailed)", 20),
-        ("Refused(HostKeyChanged)", 5),
+        ("Refused(HostKeyChanged)", 3),
         ("Refused(NoSuchIdentity)", 5),
         ("Refused(Closed)", 5),
         ("unasked Replayed", 20),
         ("unasked TooMany", 20),
+        ("unasked Paused", 100),
         ("unasked Contradiction", 20),
         ("unasked NotUnderstood", 20),
         ("unasked NoSuchIdentity", 20),

@@ -230,7 +230,7 @@ fn a_kept_signature_is_given_out_until_the_deadline_and_not_after() {
 
 #[test]
 fn an_agent_that_floods_does_not_make_another_agents_answer_forgotten() {
-    for flood in [cancel_at_once, deny_at_once] {
+    for flood in [cancel_at_once, fail_at_once] {
         let mut world = World::new();
         let request = plain(&world, 1);
         world.signed(Peer::Laptop, &request);
@@ -251,14 +251,14 @@ fn the_last_256_answers_are_kept_and_an_older_one_is_asked_for_anew() {
     let request = plain(&world, 1);
     world.signed(Peer::Laptop, &request);
     for count in 1..256 {
-        deny_at_once(&mut world, Peer::Laptop, count);
+        fail_at_once(&mut world, Peer::Laptop, count);
     }
     let events = world.ask(Peer::Laptop, &request);
     assert!(
         matches!(&events[..], [Event::Said(_, ToAgent::Signed(..))]),
         "{events:?}"
     );
-    deny_at_once(&mut world, Peer::Laptop, 256);
+    fail_at_once(&mut world, Peer::Laptop, 256);
     world.shown(Peer::Laptop, &request);
 }
 
@@ -297,7 +297,7 @@ fn an_agent_that_cancelled_much_can_ask_again_when_the_time_of_that_is_over() {
 fn many_answered_requests_stop_nobody() {
     let mut world = World::new();
     for count in 0..1000 {
-        deny_at_once(&mut world, Peer::Laptop, count);
+        fail_at_once(&mut world, Peer::Laptop, count);
     }
     world.signed(Peer::Laptop, &plain(&world, 255));
 }
@@ -321,15 +321,11 @@ fn cancel_at_once(world: &mut World, peer: Peer, count: u16) {
     world.say(peer, &ToSigner::Cancel(request.id));
 }
 
-fn deny_at_once(world: &mut World, peer: Peer, count: u16) {
+fn fail_at_once(world: &mut World, peer: Peer, count: u16) {
     let request = numbered(world, count);
     world.shown(peer, &request);
-    assert_eq!(
-        world
-            .decide(request.id, Decision::Deny(After::Nothing))
-            .len(),
-        2
-    );
+    world.approved(request.id, yes(None));
+    assert_eq!(world.handle(Input::Signed(request.id, None)).len(), 2);
 }
 
 /// A request with an id of its own.

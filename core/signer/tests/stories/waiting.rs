@@ -1,14 +1,21 @@
 //! How many requests wait, and that one agent's are no other's business.
 use crate::ssh::{Secret, sshsig};
 use crate::world::{Event, Peer, World, yes};
-use vmux_proto::message::{Refusal, SignRequest, ToAgent, ToSigner};
+use vmux_proto::message::{Origin, Refusal, SignRequest, ToAgent, ToSigner};
 use vmux_signer::{After, Decision, Withdrawn};
 
 /// Requests of one agent that may wait.
 const MAX_WAITING: u8 = 16;
 
+/// A request of one of four programs: no one of them may fill the queue alone.
 fn plain(world: &World, id: u8) -> SignRequest {
-    world.request(id, sshsig("git"), vec![])
+    let mut request = world.request(id, sshsig("git"), vec![]);
+    request.reported.origin = Some(Origin {
+        pid: id.into(),
+        started: 1,
+        name: format!("/usr/bin/{}", id % 4),
+    });
+    request
 }
 
 #[test]
@@ -20,6 +27,7 @@ fn sixteen_requests_wait_and_one_more_is_refused() {
     let more = plain(&world, MAX_WAITING + 1);
     assert_eq!(world.refused(Peer::Laptop, &more), Refusal::TooMany);
     world.decide(plain(&world, 1).id, Decision::Deny(After::Nothing));
+    world.pass(2_000);
     world.shown(Peer::Laptop, &more);
 }
 

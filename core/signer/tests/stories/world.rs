@@ -1,8 +1,9 @@
 //! A signer, two workstations paired with it, a person's keys and two clocks.
 use crate::ssh::{SESSION, Secret, login_to};
 use minicbor::bytes::ByteVec;
+use std::collections::BTreeMap;
 use vmux_link::{Bond, Channel, Entropy, LinkId, Psk, StaticSecret};
-use vmux_proto::audit::Line;
+use vmux_proto::audit::{Checker, Entry, Head, Line};
 use vmux_proto::binding::Use;
 use vmux_proto::crypto::PureRust;
 use vmux_proto::key::{Fingerprint, PublicKey};
@@ -13,8 +14,8 @@ use vmux_proto::message::{
 use vmux_proto::signature::verify;
 use vmux_proto::{Now, Untrusted};
 use vmux_signer::{
-    AgentRecord, Decision, Identities, Identity, IdentityKind, Input, Memory, Output, PinName,
-    Pins, Prompt, Settings, SignJob, Signer, Withdrawn,
+    AgentRecord, Blocks, Decision, Identities, Identity, IdentityKind, Input, Memory, Output,
+    PinName, Pins, Prompt, Settings, SignJob, Signer, Withdrawn,
 };
 
 /// The number that [`World::new`]'s dice give, where one is needed.
@@ -127,7 +128,38 @@ pub(crate) struct World {
     pub(crate) p256: Secret,
     /// An identity that is there but disabled.
     pub(crate) disabled: Secret,
+    /// All that came out of the last input.
+    pub(crate) trace: Vec<Event>,
+    pub(crate) file: File,
+    /// The lines in the file.
+    pub(crate) log: Vec<Line>,
     draws: u64,
+}
+
+/// How the file of the log takes lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum File {
+    /// At once.
+    Good,
+    /// Not yet.
+    Slow,
+    /// Not at all.
+    Full,
+}
+
+impl Event {
+    fn is_aside(&self) -> bool {
+        let is_said = |message: &ToAgent| match message {
+            ToAgent::Approved(_) | ToAgent::Remembers(_) | ToAgent::Log(_) => true,
+            ToAgent::Blocks(blocks) => blocks.is_empty(),
+            _ => false,
+        };
+        match self {
+            Self::Record(_) => true,
+            Self::Said(_, message) => is_said(message),
+            _ => false,
+        }
+    }
 }
 
 impl World {
@@ -172,6 +204,9 @@ impl World {
             ed25519,
             p256,
             disabled,
+            trace: Vec::new(),
+            file: File::Good,
+            log: Vec::new(),
             draws: 0,
         }
     }
@@ -190,14 +225,98 @@ impl World {
         }
     }
 
-    /// Gives the signer one input and collects all that comes out.
+    /// Gives the signer one input; gives what comes out but for what goes into the log and what is said
+    /// of it, which is in [`Self::trace`] besides.
     pub(crate) fn handle(&mut self, input: Input) -> Vec<Event> {
         self.signer.handle(input, &PureRust, self.now);
-        let mut events = Vec::new();
+        self.trace.clear();
         while let Some(output) = self.signer.poll() {
-            events.push(self.event(output));
+            let event = self.event(output);
+            if let Event::Record(line) = &event {
+                let line = line.clone();
+                self.record(line);
+            }
+            self.trace.push(event);
         }
-        events
+        self.trace
+            .iter()
+            .filter(|event| !event.is_aside())
+            .cloned()
+            .collect()
+    }
+
+    /// The file takes a line, or does not.
+    fn record(&mut self, line: Line) {
+        let stored = match self.file {
+            File::Slow => return,
+            File::Full => Input::NotRecorded,
+            File::Good => {
+                let lines = line.after.lines;
+                assert_eq!(
+                    line.before,
+                    self.log.last().map_or(Head::EMPTY, |last| last.after)
+                );
+                self.log.push(line);
+                Input::Recorded(lines)
+            }
+        };
+        self.signer.handle(stored, &PureRust, self.now);
+    }
+
+    /// The records in the file.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        let mut checker = Checker::new();
+        let lines = self.log.iter();
+        lines
+            .map(|line| checker.line(&line.bytes).unwrap())
+            .collect()
+    }
+
+    /// The names of the records in the file that are about requests, and why.
+    pub(crate) fn story(&self) -> Vec<String> {
+        let told = |entry: Entry| match (entry.count, entry.reason) {
+            (Some(count), _) => format!("{} {count}", entry.event.name()),
+            (None, Some(reason)) => format!("{} {reason}", entry.event.name()),
+            (None, None) => entry.event.name().to_owned(),
+        };
+        self.entries().into_iter().map(told).collect()
+    }
+
+    /// The program is started again with what is stored: the log, the blocks and the agents.
+    pub(crate) fn restart(&mut self) {
+        let agents = self.signer.agents().map(|(record, _)| record);
+        let agents = AgentRecord::list_to_bytes(agents);
+        let mut heads = BTreeMap::new();
+        for entry in self.entries() {
+            if let (Some(link), Some(head)) = (entry.link, entry.other_log) {
+                heads.insert(LinkId::parse(&link).unwrap(), Head::parse(&head).unwrap());
+            }
+        }
+        let memory = Memory {
+            log: self.log.last().map_or(Head::EMPTY, |last| last.after),
+            heads,
+            blocks: Blocks::from_bytes(&self.signer.blocks().to_bytes()).unwrap(),
+        };
+        self.signer = Signer::new(
+            hello("terminal"),
+            Settings::default(),
+            self.identities(),
+            self.signer.pins().clone(),
+            AgentRecord::list_from_bytes(&agents).unwrap(),
+            memory,
+        );
+        self.laptop.hang_up();
+        self.server.hang_up();
+    }
+
+    fn identities(&self) -> Identities {
+        let mut identities = Identities::default();
+        let [main, work, old] = [&self.ed25519, &self.p256, &self.disabled];
+        identities.add(identity("main", main)).unwrap();
+        identities.add(identity("work", work)).unwrap();
+        identities.add(identity("old", old)).unwrap();
+        identities.disable("old").unwrap();
+        identities
     }
 
     fn event(&mut self, output: Output) -> Event {
