@@ -1,7 +1,9 @@
 //! A sign request's life: who is asked, who may answer, and what the client gets.
 use crate::phone::announced;
 use crate::ssh::{SESSION, Secret, ask_after, ask_for_commit, ask_for_login, login};
-use crate::world::{Out, PIXEL, TABLET, World, cancel, denied, failed, is_signature, refused};
+use crate::world::{
+    Out, PIXEL, TABLET, World, cancel, denied, failed, is_signature, refused, session,
+};
 use vmux_broker::known_hosts::Verdict;
 use vmux_broker::{Answer, Ask, ClientId, Denial, Ended, Input, Limits, SignAsk};
 use vmux_proto::agent_wire::SignFlags;
@@ -26,11 +28,11 @@ fn a_request_goes_out_with_everything_the_phone_needs_to_prove_it_again() {
     assert_eq!(request.key.as_slice(), key.blob());
     assert_eq!(
         request.payload.to_vec(),
-        crate::ssh::login_to(&web, SESSION, &key)
+        crate::ssh::login_to(&web, &session(7), &key)
     );
     assert_eq!(
         request.chain,
-        [world.web.binding(SESSION, Use::Login).into()]
+        [world.web.binding(&session(7), Use::Login).into()]
     );
     assert_eq!((request.flags, request.wait_ms), (0, 60_000));
     assert_eq!(request.reported, world.reported);
@@ -122,6 +124,7 @@ fn every_refusal_of_the_phone_is_a_failure_with_its_reason() {
         let request = world.asked_of_pixel(7);
         let outs = world.say(PIXEL, &ToAgent::Refused(request.id, refusal));
         assert_eq!(outs, failed(7, Denial::Phone(refusal)));
+        world.tick(900_000);
     }
 }
 
@@ -150,7 +153,6 @@ fn i4_each_request_has_an_id_of_its_own_and_gets_its_own_answer() {
     let mut world = World::new();
     let (one, two) = (world.asked_of_pixel(7), world.asked_of_pixel(8));
     assert_ne!(one.id, two.id);
-    assert_eq!(one.payload, two.payload);
     let answer = world.signed(&two);
     assert!(is_signature(&world.say(PIXEL, &answer), 8));
     assert_eq!(
@@ -295,22 +297,30 @@ fn sixty_four_requests_wait_and_one_more_is_refused() {
     let mut world = World::new();
     let first = world.asked_of_pixel(0);
     for client in 1..16 {
+        world.program(if client < 8 { "git" } else { "make" });
         world.asked_of_pixel(client);
     }
     for client in 16..64 {
+        world.program(if client < 40 { "git" } else { "make" });
         world.asked_while_away(client);
     }
     let ask = ask_for_login(&world.work, &world.web);
     assert_eq!(world.ask(64, ask), refused(64, Denial::TooMany));
     assert_eq!(world.list().len(), 3, "what needs no phone is answered");
-    world.say(PIXEL, &denied(first.id));
-    world.asked_while_away(65);
+    world.say(PIXEL, &ToAgent::Refused(first.id, Refusal::KeyFailed));
+    world.program("ansible");
+    let ask = world.login_of(65);
+    assert!(world.ask(65, ask).contains(&Out::Asked(65)));
 }
 
 #[test]
 fn a_phone_gets_sixteen_requests_at_a_time_and_the_next_when_one_ends() {
     let mut world = World::new();
-    let first: Vec<_> = (0..16).map(|client| world.asked_of_pixel(client)).collect();
+    let mut first = Vec::new();
+    for client in 0..16 {
+        world.program(if client < 8 { "git" } else { "make" });
+        first.push(world.asked_of_pixel(client));
+    }
     world.pass(10);
     world.asked_while_away(16);
     let outs = world.say(PIXEL, &denied(first[3].id));

@@ -124,9 +124,14 @@ pub(crate) fn string_frame(number: u8, value: &[u8]) -> Vec<u8> {
 
 /// A login with `key` to a host reached directly, as a conversation asks the broker for it.
 pub(crate) fn ask_for_login(key: &Secret, host: &Secret) -> Ask {
-    let payload = login_to(&host.public(), SESSION, &key.public());
+    ask_for_login_in(SESSION, key, host)
+}
+
+/// The same in another session.
+pub(crate) fn ask_for_login_in(session: &[u8], key: &Secret, host: &Secret) -> Ask {
+    let payload = login_to(&host.public(), session, &key.public());
     ask_after(
-        &[host.binding(SESSION, Use::Login)],
+        &[host.binding(session, Use::Login)],
         &key.public(),
         &payload,
     )

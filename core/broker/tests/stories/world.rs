@@ -1,6 +1,6 @@
 //! A broker, two phones paired with it, clients, and a clock.
 use crate::phone::{Heard, Phone, announced, hello, paired};
-use crate::ssh::{Secret, ask_for_login};
+use crate::ssh::{SESSION, Secret, ask_for_login_in};
 use std::collections::VecDeque;
 use vmux_broker::{
     Answer, Ask, Asked, Broker, ClientId, Denial, Ended, Entropy, Event, Input, Job, Limits,
@@ -10,7 +10,8 @@ use vmux_proto::Now;
 use vmux_proto::audit::{self, Checker, Entry, Head, Line};
 use vmux_proto::crypto::PureRust;
 use vmux_proto::message::{
-    Hello, Message as _, Number, Refusal, Reported, RequestId, SignRequest, ToAgent, ToSigner,
+    Hello, Message as _, Number, Origin, Refusal, Reported, RequestId, SignRequest, ToAgent,
+    ToSigner,
 };
 
 /// The phone that offers `main` and `work`.
@@ -328,7 +329,7 @@ impl World {
 
     /// A client asks for a login with the key of `work`, and the pixel is asked at once.
     pub(crate) fn asked_of_pixel(&mut self, client: u64) -> SignRequest {
-        let ask = ask_for_login(&self.work, &self.web);
+        let ask = self.login_of(client);
         let outs = self.ask(client, ask);
         let [Out::Asked(asker), Out::Say(PIXEL, ToSigner::Sign(request))] = &outs[..] else {
             panic!("{outs:?}")
@@ -339,8 +340,28 @@ impl World {
 
     /// The same while the pixel is away.
     pub(crate) fn asked_while_away(&mut self, client: u64) {
-        let ask = ask_for_login(&self.work, &self.web);
+        let ask = self.login_of(client);
         assert_eq!(self.ask(client, ask), [Out::Asked(client)]);
+    }
+
+    /// A login with the key of `work` in a session of this client's own.
+    pub(crate) fn login_of(&self, client: u64) -> Ask {
+        ask_for_login_in(&session(client), &self.work, &self.web)
+    }
+
+    /// A client asks for a login, whatever comes of it.
+    pub(crate) fn ask_again(&mut self, client: u64) -> Vec<Out> {
+        let ask = self.login_of(client);
+        self.ask(client, ask)
+    }
+
+    /// The clients that follow work for this program.
+    pub(crate) fn program(&mut self, name: &str) {
+        self.reported.origin = Some(Origin {
+            pid: 1,
+            started: 1,
+            name: name.into(),
+        });
     }
 
     /// The pixel signs what it was asked with the key of `work`.
@@ -397,6 +418,11 @@ impl World {
         self.new_file();
         self.phones.iter_mut().for_each(Phone::leave);
     }
+}
+
+/// The session of a client's login.
+pub(crate) fn session(client: u64) -> Vec<u8> {
+    [SESSION, &client.to_be_bytes()].concat()
 }
 
 fn broker(limits: Limits, records: Vec<PhoneRecord>) -> Broker {
