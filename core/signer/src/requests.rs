@@ -235,10 +235,11 @@ impl Signer {
         }
     }
 
-    /// The time of a request is over. That it was on the screen in vain counts against who asked.
+    /// The time of a request is over. That nobody decided counts against who asked, and if there was no
+    /// time to show it at all, no less.
     pub(crate) fn late(&mut self, request: RequestId, now: Now) {
         if let Some(waiting) = self.waiting.get(&request)
-            && waiting.is_on_screen()
+            && waiting.is_undecided()
         {
             let (link, since) = (waiting.link, waiting.since);
             let source = waiting.asked.source();

@@ -8,11 +8,16 @@
     reason = "helpers of a test: whatever they do not expect is a failed test"
 )]
 
+mod agent_log;
 mod approvals;
+mod blocks;
+mod bursts;
 mod destinations;
+mod limits;
 mod links;
 mod pairing;
 mod random;
+mod recording;
 mod records;
 mod refusals;
 mod replays;

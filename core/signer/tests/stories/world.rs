@@ -455,6 +455,13 @@ impl World {
         self.handle(Input::Signed(job.request, Some(signature)))
     }
 
+    /// Asks and approves; the key fails.
+    pub(crate) fn approve_and_fail(&mut self, peer: Peer, request: &SignRequest) {
+        let prompt = self.shown(peer, request);
+        self.approved(request.id, yes(prompt.number));
+        self.handle(Input::Signed(request.id, None));
+    }
+
     pub(crate) fn secret(&self, key: &PublicKey) -> &Secret {
         [&self.ed25519, &self.p256, &self.disabled]
             .into_iter()
