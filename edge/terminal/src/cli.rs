@@ -51,6 +51,12 @@ pub(crate) enum Command {
     Pair(Pair),
     /// List the workstations this signer is paired with
     Agents,
+    /// Let a workstation ask again that was locked out with "that was not me"
+    Resume(Resume),
+    /// List what is blocked, and lift blocks
+    Blocks(Blocks),
+    /// Show what was asked and decided, and check that nobody changed the record
+    Log(Log),
     /// End a pairing
     Unpair(Unpair),
     /// Wait for requests, show them and ask
@@ -156,6 +162,62 @@ pub(crate) struct Pair {
 pub(crate) struct Unpair {
     /// Which workstation: its id or name, as `agents` shows them
     pub(crate) agent: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    /// Which workstation: its id or name, as `agents` shows them
+    #[arg(value_name = "NAME")]
+    pub(crate) agent: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Blocks {
+    /// Lift a block, by its number in the list, or all of them
+    #[arg(long, value_name = "N|all", value_parser = Lift::parse)]
+    pub(crate) lift: Option<Lift>,
+}
+
+/// Which blocks to lift.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lift {
+    /// The one with this number, from 1.
+    One(usize),
+    /// All.
+    All,
+}
+
+impl Lift {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        match (text, text.parse()) {
+            ("all", _) => Ok(Self::All),
+            (_, Ok(number @ 1..)) => Ok(Self::One(number)),
+            _ => Err("name a number of the list, or `all`"),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
+pub(crate) struct Log {
+    /// Only what happened since: 2026-01-31, 2026-01-31T08:00:00Z (UTC), 30m, 12h or 7d
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only what went to this host or through it: a name, or the fingerprint of a key
+    #[arg(long, value_name = "HOST")]
+    pub(crate) host: Option<String>,
+    /// Go on showing what is added, until interrupted
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Check that no line was changed, removed or added, and print the head
+    #[arg(long, conflicts_with_all = ["since", "host", "follow"])]
+    pub(crate) verify: bool,
+    /// Check as well that the log continues one whose head was printed before
+    #[arg(long, value_name = "LINES:DIGEST", conflicts_with_all = ["since", "host", "follow"])]
+    pub(crate) head: Option<String>,
 }
 
 #[derive(Debug, Args)]

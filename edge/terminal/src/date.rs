@@ -1,4 +1,4 @@
-//! Days as people write them; the time of day does not matter to a pin or a pairing.
+//! Days and times as people and the log write them.
 
 /// The day (UTC) of a time in seconds since 1970, as `2026-01-31`.
 pub(crate) fn day(wall: u64) -> String {
@@ -33,9 +33,34 @@ pub(crate) fn day(wall: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
+/// The second (UTC), as the log writes it.
+pub(crate) fn moment(wall: u64) -> String {
+    let (day, of_day) = (day(wall), wall % 86_400);
+    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+    format!("{day}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// A time of the log as people read it.
+pub(crate) fn spaced(time: &str) -> String {
+    time.replacen('T', " ", 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_are_what_date_prints() {
+        // `date -u -d @N +%FT%TZ`
+        for (wall, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (1_767_225_599, "2025-12-31T23:59:59Z"),
+            (1_767_229_261, "2026-01-01T01:01:01Z"),
+        ] {
+            assert_eq!(moment(wall), text);
+        }
+        assert_eq!(spaced("2026-01-01T01:01:01Z"), "2026-01-01 01:01:01Z");
+    }
 
     #[test]
     fn days_are_what_date_prints() {

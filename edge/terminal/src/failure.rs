@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use vmux_harden::NotHardened;
 use vmux_host::config::ConfigRefused;
 use vmux_host::entropy::NoEntropy;
+use vmux_host::log::LogFailed;
 use vmux_host::paths::NoHome;
 use vmux_host::relay::AddressRejected;
 use vmux_host::state_dir::StateRefused;
@@ -84,6 +85,12 @@ impl From<StoreRefused> for CommandFailed {
 impl From<StateRefused> for CommandFailed {
     fn from(refused: StateRefused) -> Self {
         Self::new(&refused, refused.hint())
+    }
+}
+
+impl From<LogFailed> for CommandFailed {
+    fn from(failed: LogFailed) -> Self {
+        Self::new(&failed, failed.hint())
     }
 }
 

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde_json::Value;
+use vmux_host::state_dir::{FileKind, Holder, StateDir};
+use vmux_signer::AgentRecord;
 
 /// A home with a passphrase file and nothing else.
 struct Home(tempfile::TempDir);
@@ -406,6 +408,22 @@ impl Running {
         Self { child, events }
     }
 
+    /// Starts one, and waits until that is on record.
+    fn begin(home: &Home) -> Self {
+        let started = |home: &Home| {
+            home.log(&[])
+                .iter()
+                .filter(|line| line["event"] == "started")
+                .count()
+        };
+        let before = started(home);
+        let running = Self::start(home);
+        while started(home) == before {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        running
+    }
+
     fn event(&mut self) -> Value {
         let mut line = String::new();
         self.events.read_line(&mut line).unwrap();
@@ -480,4 +498,215 @@ fn a_signer_that_runs_can_leave_no_core_dump() {
         .unwrap();
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
     running.stop();
+}
+
+impl Home {
+    fn state(&self) -> PathBuf {
+        self.path(".local/state/vmux-signer")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.state().join("log/log.jsonl")
+    }
+
+    fn log(&self, more: &[&str]) -> Vec<Value> {
+        let printed = self.done(&[&["log", "--json"], more].concat());
+        printed
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// Puts a state file there, as the program would.
+    fn save(&self, word: &'static str, body: &[u8]) {
+        let dir = StateDir::open(&self.state(), &Holder::this("test")).unwrap();
+        let kind = FileKind {
+            word,
+            version: 1,
+            if_lost: "",
+        };
+        dir.save(word, &kind, body).unwrap();
+    }
+
+    /// A workstation that is locked out, and two blocks of it.
+    fn with_a_workstation_locked_out(&self) -> String {
+        // CBOR: a list of one list of text, text, number, 112 bytes and true.
+        let (name, relay) = (b"laptop", b"ws://127.0.0.1:1");
+        let bond = [&[1; 32][..], &[2; 32], &[9; 32], &[5; 16]].concat();
+        let head = [
+            &[0x81, 0x85, 0x66][..],
+            name,
+            &[0x70],
+            relay,
+            &[0x00, 0x58, 112],
+        ]
+        .concat();
+        let bytes = [&head[..], &bond, &[0xf5]].concat();
+        let agents = AgentRecord::list_from_bytes(&bytes).unwrap();
+        let link = agents.first().unwrap().id().to_string();
+        self.save("agents", &AgentRecord::list_to_bytes(&agents));
+        let block = |name: &str| {
+            let source = [
+                &[0x82, 0x01, 0x81, 0x60 | u8::try_from(name.len()).unwrap()],
+                name.as_bytes(),
+            ];
+            let ends = [&[0x1b][..], &u64::to_be_bytes(4_000_000_000)].concat();
+            [&[0x83, 0x70], link.as_bytes(), &source.concat(), &ends].concat()
+        };
+        self.save(
+            "blocks",
+            &[&[0x82][..], &block("/bin/a"), &block("/bin/b")].concat(),
+        );
+        link
+    }
+}
+
+fn events(lines: &[Value]) -> Vec<String> {
+    lines.iter().map(|line| text(line, "event")).collect()
+}
+
+#[test]
+fn the_log_is_shown_and_checked_and_a_change_is_found_with_its_place() {
+    let home = Home::set_up();
+    assert!(home.log(&[]).is_empty());
+    for _ in 0..2 {
+        Running::begin(&home).stop();
+    }
+    let expected = ["started", "stopped", "started", "stopped"];
+    assert_eq!(events(&home.log(&[])), expected);
+    assert_eq!(home.log(&["--since", "1h"]).len(), 4);
+    assert_eq!(home.log(&["--since", "2026-01-31"]).len(), 4);
+    assert!(home.log(&["--since", "2999-01-01"]).is_empty());
+    assert!(home.log(&["--host", "web-1.example"]).is_empty());
+    home.failed(&["log", "--since", "yesterday"], 2);
+    let file = home.log_file();
+    assert_eq!(
+        file.metadata().unwrap().permissions().mode() & 0o7777,
+        0o600
+    );
+
+    let said = home.done(&["log", "--verify"]);
+    let head = said.trim_end().rsplit(' ').next().unwrap().to_owned();
+    assert!(said.starts_with("chain whole, 4 lines, head 4:"), "{said}");
+    home.done(&["log", "--head", &head]);
+    home.failed(&["log", "--head", "4:xyz"], 2);
+
+    let whole = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    home.put(
+        ".local/state/vmux-signer/log/log.jsonl",
+        &format!("{}\n", lines[..3].join("\n")),
+    );
+    home.done(&["log", "--verify"]);
+    let cut = home.failed(&["log", "--head", &head], 1);
+    assert!(cut.contains("its end was cut off"), "{cut}");
+    let changed = whole.replacen("stopped", "started", 1);
+    home.put(".local/state/vmux-signer/log/log.jsonl", &changed);
+    let broken = home.failed(&["log", "--verify"], 1);
+    assert!(broken.contains("log.jsonl, line 2 "), "{broken}");
+    let output = home.run(&["log", "--verify", "--json"]);
+    let event: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (text(&event, "event"), text(&event, "reason")),
+        ("failed".into(), "broken".into())
+    );
+}
+
+#[test]
+fn following_the_log_shows_what_is_added() {
+    let home = Home::set_up();
+    let mut follower = home
+        .command(&["log", "--json", "--follow"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut shown = BufReader::new(follower.stdout.take().unwrap());
+    let mut running = Running::start(&home);
+    running.event();
+    let mut line = String::new();
+    shown.read_line(&mut line).unwrap();
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(text(&line, "event"), "started");
+    running.stop();
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+}
+
+#[test]
+fn blocks_are_listed_and_lifted_and_that_is_on_record() {
+    let home = Home::set_up();
+    assert_eq!(home.done(&["blocks"]), "nothing is blocked\n");
+    home.with_a_workstation_locked_out();
+    let listed = home.done(&["blocks"]);
+    assert_eq!(listed.lines().count(), 2);
+    assert!(listed.starts_with("1  /bin/a of laptop, for "), "{listed}");
+    home.failed(&["blocks", "--lift", "3"], 1);
+    for nonsense in ["0", "-1", "none"] {
+        home.failed(&["blocks", "--lift", nonsense], 2);
+    }
+    home.done(&["blocks", "--lift", "1"]);
+    let left = home.done(&["blocks", "--json"]);
+    let left: Value = serde_json::from_str(&left).unwrap();
+    assert_eq!(text(&left["source"], "name"), "/bin/b");
+    home.done(&["blocks", "--lift", "all"]);
+    assert_eq!(home.done(&["blocks", "--json"]), "");
+    let log = home.log(&[]);
+    assert_eq!(events(&log), ["unblocked", "unblocked"]);
+    assert_eq!(text(&log[0], "source"), "/bin/a");
+    home.done(&["log", "--verify"]);
+}
+
+#[test]
+fn a_workstation_locked_out_is_said_to_be_and_may_ask_again_once_resumed() {
+    let home = Home::set_up();
+    let link = home.with_a_workstation_locked_out();
+    let suspended = |home: &Home| {
+        let listed = home.done(&["agents", "--json"]);
+        let agent: Value = serde_json::from_str(&listed).unwrap();
+        agent["suspended"].as_bool().unwrap()
+    };
+    assert!(suspended(&home));
+    assert!(
+        home.done(&["agents"])
+            .contains("locked out: `vmux-signer resume laptop`")
+    );
+    home.failed(&["resume", "tower"], 1);
+    home.done(&["resume", "laptop"]);
+    assert!(!suspended(&home));
+    assert!(!home.done(&["agents"]).contains("locked out"));
+    let again = home.failed(&["resume", &link], 1);
+    assert!(again.contains("not locked out"), "{again}");
+    assert_eq!(text(&home.log(&[])[0], "event"), "unlocked");
+}
+
+#[test]
+fn a_signer_that_runs_takes_up_what_is_lifted_and_resumed() {
+    let home = Home::set_up();
+    home.with_a_workstation_locked_out();
+    let mut running = Running::start(&home);
+    let mut until = |wanted: &str| loop {
+        let event = running.event();
+        if text(&event, "event") == wanted {
+            return event;
+        }
+    };
+    until("suspended");
+    assert_eq!(until("blocks")["blocks"].as_array().unwrap().len(), 2);
+    home.done(&["resume", "laptop"]);
+    assert_eq!(text(&until("resumed"), "name"), "laptop");
+    home.done(&["blocks", "--lift", "1"]);
+    assert_eq!(until("blocks")["blocks"].as_array().unwrap().len(), 1);
+    running.stop();
+    let log = events(&home.log(&[]));
+    assert!(log.contains(&"unblocked".to_owned()), "{log:?}");
+    assert_eq!(home.done(&["blocks"]).lines().count(), 1);
+}
+
+#[test]
+fn a_signer_whose_log_is_not_its_own_does_not_start() {
+    let home = Home::set_up();
+    Running::begin(&home).stop();
+    std::fs::set_permissions(home.log_file(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let complaint = home.failed(&["run", "--decide-with", "true"], 1);
+    assert!(complaint.contains("log.jsonl has mode 0644"), "{complaint}");
 }

@@ -8,11 +8,12 @@ use tokio::time::timeout;
 use vmux_host::clock;
 use vmux_host::state_dir::StateRefused;
 use vmux_proto::Untrusted;
+use vmux_proto::audit::{Entry, Event};
 use vmux_proto::crypto::PureRust;
 use vmux_signer::{AgentRecord, Identities, Input, LinkId, Memory, Output, Pins, Signer};
 
 use super::{Desktop, hello};
-use crate::cli::Unpair;
+use crate::cli::{Resume, Unpair};
 use crate::date::day;
 use crate::desk::Wire as _;
 use crate::failure::CommandFailed;
@@ -26,11 +27,18 @@ pub(super) fn list(desktop: &Desktop<'_>) -> Result<(), CommandFailed> {
             "name": agent.name.to_string(),
             "relay": agent.relay,
             "paired": agent.paired,
+            "suspended": agent.suspended,
         });
         desktop.output.tell(&facts, |paint| {
             let name = paint.bold(&agent.name);
             let (id, relay, since) = (agent.id(), &agent.relay, day(agent.paired));
-            format!("{name}\n  {id}, paired {since}, meets at {relay}")
+            let locked_out = if agent.suspended {
+                let how = format!("locked out: `vmux-signer resume {}`", agent.name);
+                format!("\n  {}", paint.red(how))
+            } else {
+                String::new()
+            };
+            format!("{name}\n  {id}, paired {since}, meets at {relay}{locked_out}")
         })?;
     }
     if agents.is_empty() {
@@ -39,6 +47,38 @@ pub(super) fn list(desktop: &Desktop<'_>) -> Result<(), CommandFailed> {
         })?;
     }
     Ok(())
+}
+
+/// Lets a workstation ask again; a signer that runs takes that up within a second.
+pub(super) fn resume(desktop: &Desktop<'_>, resume: &Resume) -> Result<(), CommandFailed> {
+    let opened = desktop.store.open()?;
+    let mut agents = opened.agents()?;
+    let link = find(&agents, &resume.agent)?;
+    let Some(record) = agents.iter_mut().find(|record| record.id() == link) else {
+        return Ok(());
+    };
+    let name = record.name.clone();
+    if !core::mem::take(&mut record.suspended) {
+        return Err(CommandFailed::new(
+            format!("{name} is not locked out"),
+            "see `vmux-signer agents`, and `vmux-agent status` there",
+        ));
+    }
+    opened.save_agents(&agents)?;
+    let entry = Entry {
+        link: Some(link.to_string()),
+        peer: Some(name.to_string()),
+        ..Entry::new(Event::Unlocked)
+    };
+    desktop.record(&opened, [entry])?;
+    let event = json!({
+        "event": "resumed",
+        "agent": link.to_string(),
+        "name": name.to_string(),
+    });
+    Ok(desktop.output.tell(&event, |_| {
+        format!("{name} may ask again; run `vmux-agent unlock` there, too")
+    })?)
 }
 
 /// Whether the agent has been told.
@@ -59,8 +99,14 @@ pub(super) fn unpair(desktop: &Desktop<'_>, unpair: &Unpair) -> Result<(), Comma
     };
     opened.save_agents(&agents)?;
     let own_name = desktop.name(&opened)?;
-    drop(opened);
     let name = record.name.clone();
+    let entry = Entry {
+        link: Some(link.to_string()),
+        peer: Some(name.to_string()),
+        ..Entry::new(Event::Unpaired)
+    };
+    desktop.record(&opened, [entry])?;
+    drop(opened);
     // A running signer sees the change and tells the agent over the link it has.
     let told = match desktop.store.hold_run() {
         Err(StateRefused::Held { .. }) => Told::ByTheRunningSigner,

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use vmux_host::output::Format;
 use vmux_host::relay::{MeetingId, RelayAddress, SeatEvent, SeatHandle, occupy};
 use vmux_host::{clock, entropy};
+use vmux_proto::audit::{Entry, Event};
 use vmux_proto::mailbox::{MailboxId, Seat, Side};
 use vmux_signer::{
     AgentRecord, Entropy, Offer, Pairing, PairingFailed, PairingInput, PairingOutput,
@@ -256,6 +257,12 @@ impl Table<'_> {
         let mut agents = opened.agents()?;
         agents.push(record);
         opened.save_agents(&agents)?;
+        let entry = Entry {
+            link: Some(peer.id.clone()),
+            peer: Some(peer.name.clone()),
+            ..Entry::new(Event::Paired)
+        };
+        self.desktop.record(&opened, [entry])?;
         self.stored = Some(peer);
         self.stage = Stage::Stored;
         self.deadline = clock::now().uptime.saturating_add(LAST_WORD_MS);

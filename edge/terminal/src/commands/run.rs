@@ -9,6 +9,7 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
+use vmux_proto::audit::Event;
 use vmux_signer::Input;
 
 use super::{Desktop, hello};
@@ -112,15 +113,18 @@ async fn serve<F: Front>(
     let started = desktop
         .store
         .open()
+        .map_err(CommandFailed::from)
         .and_then(|opened| Desk::start(&opened, &desktop.store, keys, about, (links, front)));
     let mut desk = match started {
         Ok(desk) => desk,
-        Err(refused) => return (Err(refused.into()), None),
+        Err(failed) => return (Err(failed), None),
     };
     let outcome = turn(&mut desk, &mut heard, decided).await;
     // What could not be stored must not be sent; everything else is refused in words.
     let outcome = match outcome {
-        Ok(()) => desk.take(Input::Close),
+        Ok(()) => desk
+            .take(Input::Close)
+            .and_then(|()| desk.note(Event::Stopped)),
         failed => failed,
     };
     desk.wire.close(&mut heard).await;
@@ -135,6 +139,7 @@ async fn turn<F: Front>(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    desk.note(Event::Started)?;
     let mut look = interval(BETWEEN_LOOKS);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -150,6 +155,9 @@ async fn turn<F: Front>(
             }
             Some(act) = decided.recv() => match act {
                 Act::Decide(request, decision) => desk.take(Input::Decided(request, decision))?,
+                Act::DecideTogether(requests, decision) => {
+                    desk.take(Input::DecidedTogether(requests, decision))?;
+                }
                 Act::Quit => return Ok(()),
             },
             () = until(desk.deadline()) => desk.take(Input::Tick)?,

@@ -1,10 +1,15 @@
 //! Joins the trusted part with files, keys, relay and person: performs its outputs strictly in order,
 //! so that what must be remembered is on disk before what it permits is sent.
 
+mod disk;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use vmux_host::clock;
+use vmux_host::log::{AuditLog, heads};
+use vmux_host::state_dir::StateRefused;
 use vmux_proto::Untrusted;
+use vmux_proto::audit::{Entry, Event, Head, Line};
 use vmux_proto::crypto::PureRust;
 use vmux_proto::message::{Hello, RequestId};
 use vmux_signer::{AgentRecord, Input, LinkId, Memory, Output, Prompt, Settings, SignJob, Signer};
@@ -12,7 +17,8 @@ use vmux_signer::{AgentRecord, Input, LinkId, Memory, Output, Prompt, Settings, 
 use crate::failure::CommandFailed;
 use crate::front::{AgentState, Front, News};
 use crate::keys::Keys;
-use crate::store::{Opened, Stamps, Store, StoreRefused};
+use crate::store::{Opened, Store, StoreRefused};
+use disk::{Disk, Lack};
 
 /// The way to the agents.
 pub(crate) trait Wire {
@@ -30,14 +36,20 @@ pub(crate) trait Wire {
 pub(crate) struct Desk<W, F> {
     signer: Signer,
     store: Store,
-    stamps: Stamps,
+    /// What the files are known to hold, and what they still lack.
+    disk: Disk,
+    log: AuditLog,
+    /// Why the log could not be written the last time.
+    log_failure: Option<String>,
     keys: Keys,
     pub(crate) wire: W,
     pub(crate) front: F,
     names: BTreeMap<LinkId, Untrusted>,
     asked: BTreeMap<RequestId, Prompt>,
-    /// Ended by their agents, and still on disk because another process held the state.
-    gone: BTreeSet<LinkId>,
+    /// What waits together with each, as the front was told.
+    together: BTreeMap<RequestId, Vec<RequestId>>,
+    /// The agents of which the front was told that they are locked out.
+    suspended: BTreeSet<LinkId>,
 }
 
 impl<W: Wire, F: Front> Desk<W, F> {
@@ -48,11 +60,18 @@ impl<W: Wire, F: Front> Desk<W, F> {
         keys: Keys,
         (hello, settings): (Hello, Settings),
         (mut wire, mut front): (W, F),
-    ) -> Result<Self, StoreRefused> {
+    ) -> Result<Self, CommandFailed> {
         let stamps = store.stamps();
         let identities = opened.identities()?;
         let pins = opened.pins()?;
         let agents = opened.agents()?;
+        let blocks = opened.blocks()?;
+        let (log, head) = opened.log()?;
+        let memory = Memory {
+            log: head,
+            heads: known_heads(store)?,
+            blocks: blocks.clone(),
+        };
         front.tell(News::Identities(&identities));
         front.tell(News::Pins(&pins));
         let mut names = BTreeMap::new();
@@ -60,19 +79,32 @@ impl<W: Wire, F: Front> Desk<W, F> {
             greet(&mut wire, &mut front, record);
             names.insert(record.id(), record.name.clone());
         }
-        let signer = Signer::new(hello, settings, identities, pins, agents, Memory::EMPTY);
-        let store = store.hurried();
-        Ok(Self {
+        let known = Disk::new(&stamps, blocks, &agents);
+        let signer = Signer::new(hello, settings, identities, pins, agents, memory);
+        let mut desk = Self {
             signer,
-            store,
-            stamps,
+            store: store.hurried(),
+            disk: known,
+            log,
+            log_failure: None,
             keys,
             wire,
             front,
             names,
             asked: BTreeMap::new(),
-            gone: BTreeSet::new(),
-        })
+            together: BTreeMap::new(),
+            suspended: BTreeSet::new(),
+        };
+        desk.tell_suspended();
+        if desk.signer.blocks().iter().next().is_some() {
+            desk.tell_blocks();
+        }
+        Ok(desk)
+    }
+
+    /// Notes in the log that the signer begins, or ends in order.
+    pub(crate) fn note(&mut self, event: Event) -> Result<(), CommandFailed> {
+        self.take(Input::Note(Box::new(Entry::new(event))))
     }
 
     /// When [`Input::Tick`] is due.
@@ -91,69 +123,16 @@ impl<W: Wire, F: Front> Desk<W, F> {
     /// may be done: what was not stored must not be sent.
     pub(crate) fn take(&mut self, input: Input) -> Result<(), CommandFailed> {
         self.signer.handle(input, &PureRust, clock::now());
-        let mut held = None;
+        self.settle(None)
+    }
+
+    /// Does what follows, with the state that is held already or will be when it is needed.
+    fn settle(&mut self, mut held: Option<Opened>) -> Result<(), CommandFailed> {
         while let Some(output) = self.signer.poll() {
             self.perform(output, &mut held)?;
         }
+        self.tell_together();
         Ok(())
-    }
-
-    /// Takes over what commands have changed on disk.
-    pub(crate) fn look(&mut self) -> Result<(), CommandFailed> {
-        if self.store.stamps() == self.stamps && self.gone.is_empty() {
-            return Ok(());
-        }
-        let opened = match self.store.open_at_once() {
-            Ok(opened) => opened,
-            // A command is at it; its change is looked at when it is done.
-            Err(refused) if refused.is_held() => return Ok(()),
-            Err(refused) => return Err(refused.into()),
-        };
-        for link in core::mem::take(&mut self.gone) {
-            self.erase(link, &opened)?;
-        }
-        let now = self.store.stamps();
-        let before = self.stamps;
-        self.stamps = now;
-        if now.identities != before.identities {
-            let identities = opened.identities()?;
-            self.keys.follow(&opened, &identities)?;
-            self.front.tell(News::Identities(&identities));
-            self.signer
-                .handle(Input::Identities(identities), &PureRust, clock::now());
-        }
-        if now.pins != before.pins {
-            self.take_over_pins(&opened)?;
-        }
-        if now.agents != before.agents {
-            self.follow_agents(opened.agents()?);
-        }
-        let mut held = Some(opened);
-        while let Some(output) = self.signer.poll() {
-            self.perform(output, &mut held)?;
-        }
-        Ok(())
-    }
-
-    fn follow_agents(&mut self, stored: Vec<AgentRecord>) {
-        let gone: Vec<_> = self
-            .names
-            .keys()
-            .filter(|id| !stored.iter().any(|record| record.id() == **id))
-            .copied()
-            .collect();
-        for link in gone {
-            self.signer
-                .handle(Input::Unpair(link), &PureRust, clock::now());
-        }
-        for record in stored {
-            if !self.names.contains_key(&record.id()) {
-                greet(&mut self.wire, &mut self.front, &record);
-                self.names.insert(record.id(), record.name.clone());
-                let input = Input::Paired(Box::new(record));
-                self.signer.handle(input, &PureRust, clock::now());
-            }
-        }
     }
 
     fn perform(&mut self, output: Output, held: &mut Option<Opened>) -> Result<(), CommandFailed> {
@@ -166,6 +145,7 @@ impl<W: Wire, F: Front> Desk<W, F> {
                 self.asked.insert(prompt.request, *prompt);
             }
             Output::Withdraw(request, why) => {
+                self.together.remove(&request);
                 if let Some(prompt) = self.asked.remove(&request) {
                     self.front.tell(News::Withdrawn(&prompt, why));
                 }
@@ -178,15 +158,25 @@ impl<W: Wire, F: Front> Desk<W, F> {
             }
             Output::StorePins => {
                 hold(&self.store, held)?.save_pins(self.signer.pins())?;
-                self.stamps.pins = self.store.stamps().pins;
+                self.disk.stamps.pins = self.store.stamps().pins;
                 self.front.tell(News::Pins(self.signer.pins()));
             }
-            Output::StoreAgents | Output::StoreBlocks | Output::Record(_) => {}
+            Output::StoreBlocks => {
+                self.disk.lacks.insert(Lack::Blocks);
+                self.save(held);
+                self.tell_blocks();
+            }
+            Output::StoreAgents => {
+                self.disk.lacks.insert(Lack::Agents);
+                self.save(held);
+                self.tell_suspended();
+            }
+            Output::Record(line) => self.record(&line),
             Output::Forget(link) => {
                 match hold(&self.store, held) {
                     Ok(opened) => self.erase(link, opened)?,
                     Err(refused) if refused.is_held() => {
-                        self.gone.insert(link);
+                        self.disk.gone.insert(link);
                     }
                     Err(refused) => return Err(refused.into()),
                 }
@@ -194,6 +184,28 @@ impl<W: Wire, F: Front> Desk<W, F> {
             }
         }
         Ok(())
+    }
+
+    /// Writes a line of the log at once. While that fails the trusted part signs nothing, and the
+    /// signer goes on.
+    fn record(&mut self, line: &Line) {
+        let input = match self.log.append(core::slice::from_ref(line)) {
+            Ok(lines) => {
+                if lines >= line.after.lines && self.log_failure.take().is_some() {
+                    self.front.tell(News::Log(None));
+                }
+                Input::Recorded(lines)
+            }
+            Err(failed) => {
+                let why = Some(failed.to_string());
+                if self.log_failure != why {
+                    self.front.tell(News::Log(Some(&failed)));
+                    self.log_failure = why;
+                }
+                Input::NotRecorded
+            }
+        };
+        self.signer.handle(input, &PureRust, clock::now());
     }
 
     /// Signs, and reports it with the state held until the pins are stored, so that no change of a
@@ -213,41 +225,51 @@ impl<W: Wire, F: Front> Desk<W, F> {
             Err(refused) => return Err(refused.into()),
         };
         let pins = self.store.stamps().pins;
-        if pins != self.stamps.pins {
+        if pins != self.disk.stamps.pins {
             self.take_over_pins(opened)?;
-            self.stamps.pins = pins;
+            self.disk.stamps.pins = pins;
         }
         let signed = Input::Signed(job.request(), self.keys.sign(job));
         self.signer.handle(signed, &PureRust, clock::now());
         Ok(())
     }
 
-    fn take_over_pins(&mut self, opened: &Opened) -> Result<(), StoreRefused> {
-        let pins = opened.pins()?;
-        self.front.tell(News::Pins(&pins));
-        self.signer
-            .handle(Input::Pins(pins), &PureRust, clock::now());
-        Ok(())
-    }
-
-    /// Takes an agent off the disk.
-    fn erase(&mut self, link: LinkId, opened: &Opened) -> Result<(), CommandFailed> {
-        let mut agents = opened.agents()?;
-        let before = agents.len();
-        agents.retain(|record| record.id() != link);
-        if agents.len() != before {
-            let unchanged = self.store.stamps().agents == self.stamps.agents;
-            opened.save_agents(&agents)?;
-            // What a command has changed besides is still to be looked at.
-            if unchanged {
-                self.stamps.agents = self.store.stamps().agents;
+    /// Tells which requests can be answered together, where that changed.
+    fn tell_together(&mut self) {
+        for request in self.asked.keys().copied() {
+            let mut others = self.signer.together(request);
+            others.retain(|other| *other != request);
+            let before = self.together.get(&request).map_or(&[][..], Vec::as_slice);
+            if others != before {
+                self.front.tell(News::Together(request, &others));
+                self.together.insert(request, others);
             }
         }
-        Ok(())
+    }
+
+    /// Tells which agents are locked out, where that changed.
+    fn tell_suspended(&mut self) {
+        for (record, _) in self.signer.agents() {
+            let (link, suspended) = (record.id(), record.suspended);
+            if suspended != self.suspended.contains(&link) {
+                let name = &record.name;
+                self.front.tell(News::Suspended(link, name, suspended));
+                if suspended {
+                    self.suspended.insert(link);
+                } else {
+                    self.suspended.remove(&link);
+                }
+            }
+        }
+    }
+
+    fn tell_blocks(&mut self) {
+        self.front.tell(News::Blocks(self.signer.blocks()));
     }
 
     /// Ends what there is to an agent besides.
     fn part(&mut self, link: LinkId) {
+        self.suspended.remove(&link);
         self.wire.give_up(link);
         if let Some(name) = self.names.remove(&link) {
             self.front.tell(News::Unpaired(link, &name));
@@ -258,6 +280,14 @@ impl<W: Wire, F: Front> Desk<W, F> {
 fn greet(wire: &mut impl Wire, front: &mut impl Front, record: &AgentRecord) {
     let state = wire.connect(record).unwrap_or(AgentState::Connecting);
     front.tell(News::Agent(record.id(), &record.name, &state));
+}
+
+/// How far this signer knows each agent's log.
+fn known_heads(store: &Store) -> Result<BTreeMap<LinkId, Head>, StoreRefused> {
+    let heads = heads(store.path()).map_err(StateRefused::from)?;
+    let known = heads.into_iter();
+    let known = known.filter_map(|(link, head)| Some((LinkId::parse(&link)?, head)));
+    Ok(known.collect())
 }
 
 /// The state, held since earlier in the same turn or from now on.

@@ -1,7 +1,7 @@
 //! A signer with files, keys and a person, joined to an agent that runs in the test.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use ed25519_dalek::Signer as _;
@@ -37,6 +37,11 @@ enum Done {
     Identities(Vec<String>),
     Refused(Refusal),
     Held(RequestId),
+    Suspended(LinkId, bool),
+    Blocked(Vec<String>),
+    /// Whether it can be written.
+    Log(bool),
+    Unsaved(String),
 }
 
 #[derive(Clone, Default)]
@@ -52,7 +57,8 @@ impl Diary {
     }
 }
 
-struct PaperWire(Diary, PathBuf);
+/// With the state directory, and the lines of the log at each frame that was sent.
+struct PaperWire(Diary, PathBuf, RefCell<Vec<usize>>);
 
 impl Wire for PaperWire {
     fn connect(&mut self, record: &AgentRecord) -> Option<AgentState> {
@@ -61,6 +67,8 @@ impl Wire for PaperWire {
     }
 
     fn send(&mut self, link: LinkId, frame: &[u8]) {
+        let log = std::fs::read_to_string(self.1.join("log/log.jsonl")).unwrap();
+        self.2.borrow_mut().push(log.lines().count());
         let pins = std::fs::read(self.1.join("pins")).unwrap();
         let pins = String::from_utf8_lossy(&pins);
         let known = ["host.example", "other.example"].into_iter();
@@ -86,7 +94,13 @@ impl Front for PaperFront {
     fn tell(&mut self, news: News<'_>) {
         self.0.note(match news {
             // Seen where the person reads them.
-            News::Pins(_) => return,
+            News::Pins(_) | News::Together(..) => return,
+            News::Suspended(link, _, suspended) => Done::Suspended(link, suspended),
+            News::Blocks(blocks) => {
+                Done::Blocked(blocks.iter().map(|one| one.source.to_string()).collect())
+            }
+            News::Log(failed) => Done::Log(failed.is_none()),
+            News::Unsaved(refused) => Done::Unsaved(refused.to_string()),
             News::Identities(identities) => {
                 let enabled = identities.all().iter().filter(|identity| identity.enabled);
                 Done::Identities(enabled.map(|identity| identity.label.clone()).collect())
@@ -185,7 +199,7 @@ impl World {
 
         let diary = Diary::default();
         let keys = Keys::unlock(&opened, &identities, passphrase()).unwrap();
-        let wire = PaperWire(diary.clone(), store.path().to_owned());
+        let wire = PaperWire(diary.clone(), store.path().to_owned(), RefCell::default());
         let front = PaperFront(diary.clone());
         let about = (hello("desk".to_owned()), Settings::default());
         let desk = Desk::start(&opened, &store, keys, about, (wire, front)).unwrap();
@@ -236,8 +250,24 @@ impl World {
         );
     }
 
-    /// What was done, with what was said to the agent opened.
+    /// What was done, with what was said to the agent opened; without what the two ends tell each
+    /// other on the way.
     fn done(&mut self) -> Vec<Said> {
+        let on_the_way = |one: &Said| {
+            matches!(
+                one,
+                Said::Told(
+                    ToAgent::Approved(_) | ToAgent::Log(_) | ToAgent::Remembers(_),
+                    _
+                )
+            )
+        };
+        let mut done = self.all_done();
+        done.retain(|one| !on_the_way(one));
+        done
+    }
+
+    fn all_done(&mut self) -> Vec<Said> {
         let done = self.diary.take().into_iter();
         let channel = self.channel.as_mut().unwrap();
         done.map(|one| match one {
@@ -258,6 +288,16 @@ impl World {
 
     /// A login as `deploy` to a host, as OpenSSH asks for it, shown to the person.
     fn asked(&mut self) -> (SignRequest, Prompt) {
+        let request = self.ask_only();
+        let done = self.done();
+        let asked = done.iter().find_map(|one| match one {
+            Said::Done(Done::Asked(prompt)) => Some((**prompt).clone()),
+            _ => None,
+        });
+        (request, asked.unwrap_or_else(|| panic!("{done:?}")))
+    }
+
+    fn ask_only(&mut self) -> SignRequest {
         let host = ed25519_dalek::SigningKey::from_bytes(&[3; 32]);
         let point = host.verifying_key().to_bytes();
         let host_key = Writer::new().string("ssh-ed25519").string(point).finish();
@@ -297,11 +337,7 @@ impl World {
             },
         };
         self.say(&ToSigner::Sign(request.clone())).unwrap();
-        let done = self.done();
-        let Some(Said::Done(Done::Asked(prompt))) = done.last() else {
-            panic!("{done:?}")
-        };
-        (request, (**prompt).clone())
+        request
     }
 
     fn approve(&mut self, request: &SignRequest) -> Result<(), CommandFailed> {
@@ -413,6 +449,7 @@ fn without_an_approval_nothing_is_signed() {
     world.desk.take(Input::Decided(request.id, wrong)).unwrap();
     let refused = ToAgent::Refused(request.id, Refusal::WrongNumber);
     assert_eq!(world.done()[0], Said::Told(refused, vec![]));
+    let mut world = World::new();
     let (request, _) = world.asked();
     world
         .desk
@@ -581,4 +618,142 @@ fn bytes_of_somebody_else_restart_the_link() {
         .take(Input::Frame(world.link(), vec![0; 272], [0; 4]))
         .unwrap();
     assert_eq!(world.done(), [Said::Done(Done::Restart(world.link()))]);
+}
+
+/// The events of the log on disk.
+fn logged(world: &World) -> Vec<Event> {
+    let lines = vmux_host::log::read(world.store.path()).unwrap();
+    let mut checker = vmux_proto::audit::Checker::new();
+    let events = lines.map(|line| checker.line(&line.unwrap().bytes).unwrap().event);
+    events.collect()
+}
+
+/// Leaves a log file that is another one than was opened, and so cannot be added to.
+fn take_log_away(world: &World) -> PathBuf {
+    let file = world.store.path().join("log/log.jsonl");
+    let mut opened = std::fs::OpenOptions::new()
+        .append(true)
+        .open(&file)
+        .unwrap();
+    std::io::Write::write_all(&mut opened, b"?").unwrap();
+    file
+}
+
+fn give_log_back(file: &Path) {
+    let opened = std::fs::OpenOptions::new().write(true).open(file).unwrap();
+    let length = opened.metadata().unwrap().len();
+    opened.set_len(length - 1).unwrap();
+}
+
+#[test]
+fn what_was_asked_and_approved_is_on_record_before_the_signature_is_sent() {
+    let mut world = World::new();
+    let (request, _) = world.asked();
+    assert_eq!(logged(&world), [Event::Asked]);
+    world.approve(&request).unwrap();
+    let done = world.done();
+    let signed = done.iter().find_map(|one| match one {
+        Said::Told(ToAgent::Signed(..), _) => Some(()),
+        _ => None,
+    });
+    assert_eq!(signed, Some(()), "{done:?}");
+    assert_eq!(logged(&world), [Event::Asked, Event::Approved]);
+    let sent = world.desk.wire.2.borrow();
+    let lines = sent.last().copied();
+    assert!(lines >= Some(2), "sent with {lines:?} lines on disk");
+}
+
+#[test]
+fn a_log_that_cannot_be_written_refuses_and_the_next_request_works_when_it_can() {
+    let mut world = World::new();
+    let file = take_log_away(&world);
+    let refused = world.ask_only();
+    let done = world.done();
+    assert_eq!(done[0], Said::Done(Done::Log(false)), "{done:?}");
+    let answer = ToAgent::Refused(refused.id, Refusal::NotRecorded);
+    assert!(done.contains(&Said::Told(answer, vec![])), "{done:?}");
+    let asked = |one: &Said| matches!(one, Said::Done(Done::Asked(_)));
+    assert!(!done.iter().any(asked), "{done:?}");
+
+    give_log_back(&file);
+    let request = world.ask_only();
+    let done = world.done();
+    assert!(done.contains(&Said::Done(Done::Log(true))), "{done:?}");
+    assert!(done.iter().any(asked), "{done:?}");
+    world.approve(&request).unwrap();
+    assert_eq!(logged(&world), [Event::Lost, Event::Asked, Event::Approved]);
+}
+
+#[test]
+fn an_approval_that_cannot_be_recorded_signs_nothing() {
+    let mut world = World::new();
+    let (request, _) = world.asked();
+    take_log_away(&world);
+    world.approve(&request).unwrap();
+    let done = world.done();
+    let answer = ToAgent::Refused(request.id, Refusal::NotRecorded);
+    assert!(done.contains(&Said::Told(answer, vec![])), "{done:?}");
+    let signed = |one: &Said| matches!(one, Said::Told(ToAgent::Signed(..), _));
+    assert!(!done.iter().any(signed), "{done:?}");
+}
+
+#[test]
+fn a_block_and_that_it_was_not_me_are_on_disk_and_ended_by_commands() {
+    let mut world = World::new();
+    let (request, _) = world.asked();
+    let link = world.link();
+    let block = Decision::Deny(After::Block);
+    world.desk.take(Input::Decided(request.id, block)).unwrap();
+    let opened = world.store.open().unwrap();
+    assert_eq!(opened.blocks().unwrap().iter().count(), 1);
+    let mut blocks = opened.blocks().unwrap();
+    let source = blocks.iter().next().unwrap().source.clone();
+    assert!(blocks.lift(link, &source));
+    opened.save_blocks(&blocks).unwrap();
+    drop(opened);
+    world.desk.look().unwrap();
+    let done = world.done();
+    assert!(
+        done.contains(&Said::Done(Done::Blocked(vec![]))),
+        "{done:?}"
+    );
+
+    let mut world = World::new();
+    let (request, _) = world.asked();
+    let not_me = Decision::Deny(After::NotMe);
+    world.desk.take(Input::Decided(request.id, not_me)).unwrap();
+    let done = world.done();
+    assert!(
+        done.contains(&Said::Done(Done::Suspended(link, true))),
+        "{done:?}"
+    );
+    let opened = world.store.open().unwrap();
+    let mut agents = opened.agents().unwrap();
+    assert!(agents[0].suspended);
+    agents[0].suspended = false;
+    opened.save_agents(&agents).unwrap();
+    drop(opened);
+    world.desk.look().unwrap();
+    let done = world.done();
+    assert!(
+        done.contains(&Said::Done(Done::Suspended(link, false))),
+        "{done:?}"
+    );
+    // Asked again, as far as the pause after a denial lets it.
+    world.ask_only();
+    let paused = Said::Done(Done::Refused(Refusal::Paused));
+    assert_eq!(world.done()[0], paused);
+}
+
+#[test]
+fn what_cannot_be_saved_while_a_command_holds_the_state_is_saved_afterwards() {
+    let mut world = World::new();
+    let (request, _) = world.asked();
+    let opened = world.store.open().unwrap();
+    let not_me = Decision::Deny(After::NotMe);
+    world.desk.take(Input::Decided(request.id, not_me)).unwrap();
+    assert!(!opened.agents().unwrap()[0].suspended);
+    drop(opened);
+    world.desk.look().unwrap();
+    assert!(world.store.open().unwrap().agents().unwrap()[0].suspended);
 }

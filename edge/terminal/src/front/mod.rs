@@ -8,9 +8,10 @@ pub(crate) mod screen;
 pub(crate) mod words;
 
 use crate::store::StoreRefused;
+use vmux_host::log::LogFailed;
 use vmux_proto::Untrusted;
 use vmux_proto::message::{Refusal, RequestId};
-use vmux_signer::{Decision, Identities, LinkId, Pins, Prompt, Withdrawn};
+use vmux_signer::{Blocks, Decision, Identities, LinkId, Pins, Prompt, Withdrawn};
 
 /// Whoever decides.
 pub(crate) trait Front {
@@ -31,12 +32,22 @@ pub(crate) enum News<'a> {
     Unpaired(LinkId, &'a Untrusted),
     /// A request waits for a decision.
     Asked(&'a Prompt),
+    /// These others may be answered together with a request that waits.
+    Together(RequestId, &'a [RequestId]),
     /// A request needs no decision any more.
     Withdrawn(&'a Prompt, Withdrawn),
     /// Another process holds the state, for this reason: an approved request is not signed.
     Held(&'a Prompt, &'a StoreRefused),
     /// A request was refused without asking.
     Refused(&'a Untrusted, Refusal),
+    /// An agent is locked out, or no longer.
+    Suspended(LinkId, &'a Untrusted, bool),
+    /// These sources are blocked.
+    Blocks(&'a Blocks),
+    /// The log cannot be written, for this reason, and so nothing is signed; or it can again.
+    Log(Option<&'a LogFailed>),
+    /// Blocks or agents that changed are not on disk yet.
+    Unsaved(&'a StoreRefused),
 }
 
 /// How an agent stands.
@@ -69,6 +80,8 @@ impl AgentState {
 pub(crate) enum Act {
     /// Decides one request.
     Decide(RequestId, Decision),
+    /// Decides several that wait together in the same way, each checked on its own.
+    DecideTogether(Vec<RequestId>, Decision),
     /// Ends the signer.
     Quit,
 }

@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 use vmux_proto::Untrusted;
 use vmux_proto::message::{Reported, RequestId};
+use vmux_proto::source::Source;
 use vmux_signer::{Host, Pin, Prompt, Standing, Subject};
 
 use super::words::{Goes, suggested_name};
@@ -38,6 +39,9 @@ pub(crate) fn prompt_json(prompt: &Prompt, uptime: u64) -> Value {
         },
         "number": prompt.number.and_then(|number| number.to_string().parse::<u8>().ok()),
         "blocked": prompt.is_blocked(),
+        "together": prompt.together,
+        "source": source(&prompt.source),
+        "log_in_doubt": prompt.log_in_doubt,
         "namesake": prompt.namesake.as_ref().map(|pin| json!({
             "name": pin.name.as_str(),
             "fingerprint": pin.fingerprint.to_string(),
@@ -52,6 +56,16 @@ pub(crate) fn prompt_json(prompt: &Prompt, uptime: u64) -> Value {
 /// The whole id of a request.
 pub(crate) fn request_text(request: RequestId) -> String {
     format!("{:032x}", u128::from_be_bytes(request.0))
+}
+
+/// Whose requests limits and blocks hold for.
+pub(crate) fn source(source: &Source) -> Value {
+    let (kind, name) = match source {
+        Source::Unknown => ("unknown", None),
+        Source::Program(name) => ("program", Some(Untrusted::new(name).to_string())),
+        Source::Host(key) => ("host", Some(key.to_string())),
+    };
+    json!({ "kind": kind, "name": name })
 }
 
 fn host(host: &Host) -> Value {
@@ -138,14 +152,17 @@ mod tests {
                 "identity",
                 "kind",
                 "level",
+                "log_in_doubt",
                 "namesake",
                 "namespace",
                 "number",
                 "pin_name",
                 "reported",
                 "request",
+                "source",
                 "standing",
                 "time_left_ms",
+                "together",
                 "user",
                 "version",
                 "workstation",
@@ -226,6 +243,36 @@ mod tests {
         assert_eq!(namesake["name"], "web-1.example");
         assert_eq!(namesake["algorithm"], "ecdsa-sha2-nistp256");
         assert_eq!(prompt_json(&sample::new(), NOW)["namesake"], Value::Null);
+    }
+
+    #[test]
+    fn a_source_has_a_kind_and_what_is_known_of_it() {
+        let of = |prompt: &Prompt| prompt_json(prompt, NOW)["source"].clone();
+        let program = json!({ "kind": "program", "name": "/usr/bin/git" });
+        assert_eq!(of(&sample::pinned()), program);
+        let host = of(&sample::forwarded());
+        assert_eq!(host["kind"], "host");
+        assert!(host["name"].as_str().unwrap().starts_with("SHA256:"));
+        let unknown = json!({ "kind": "unknown", "name": null });
+        assert_eq!(source(&Source::Unknown), unknown);
+    }
+
+    #[test]
+    fn a_log_in_doubt_and_a_burst_are_said() {
+        let json = prompt_json(&sample::in_doubt(), NOW);
+        assert_eq!(
+            (&json["log_in_doubt"], &json["together"]),
+            (&json!(true), &json!(1))
+        );
+        let burst = Prompt {
+            together: 3,
+            ..sample::pinned()
+        };
+        let json = prompt_json(&burst, NOW);
+        assert_eq!(
+            (&json["log_in_doubt"], &json["together"]),
+            (&json!(false), &json!(3))
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use vmux_proto::destination::Level;
 use vmux_proto::key::Fingerprint;
 use vmux_proto::message::{Number, Origin, Process, Reported, RequestId};
 use vmux_proto::source::Source;
-use vmux_signer::{Host, LinkId, Pin, PinName, Prompt, Standing, Subject};
+use vmux_signer::{Blocks, Host, LinkId, Pin, PinName, Prompt, Standing, Subject};
 
 /// The number that has to be typed, where one is needed.
 pub(crate) const NUMBER: &str = "42";
@@ -135,6 +135,7 @@ pub(crate) fn forwarded() -> Prompt {
         host(0x66, Standing::New),
     ];
     Prompt {
+        source: Source::Host(Fingerprint([0x66; 32])),
         level: Level::Forwarded,
         hops,
         ..new()
@@ -192,6 +193,7 @@ pub(crate) fn hostile() -> Prompt {
     };
     let user = format!("root{}{evil}", " ".repeat(3));
     Prompt {
+        source: Source::Program(evil.to_owned()),
         workstation: Untrusted::new(&evil.repeat(3)),
         subject: Subject::Login {
             user: Untrusted::new(&user),
@@ -199,6 +201,51 @@ pub(crate) fn hostile() -> Prompt {
         reported,
         ..new()
     }
+}
+
+/// A login to one of several known hosts.
+pub(crate) fn at_host(number: u8) -> Prompt {
+    let one = pinned();
+    let Some(Host {
+        standing: Standing::Pinned(pin),
+        ..
+    }) = &one.host
+    else {
+        panic!("not pinned")
+    };
+    let name = PinName::parse(&format!("web-{number}.example")).unwrap();
+    let pin = Pin {
+        name,
+        ..pin.clone()
+    };
+    Prompt {
+        request: RequestId([number; 16]),
+        host: Some(host(number, Standing::Pinned(pin))),
+        ..one
+    }
+}
+
+/// The agent's log was cut or rewritten.
+pub(crate) fn in_doubt() -> Prompt {
+    Prompt {
+        log_in_doubt: true,
+        ..pinned()
+    }
+}
+
+/// One blocked program of the workstation that asks.
+pub(crate) fn blocks(program: &str, ends: u64) -> Blocks {
+    let text = |text: &str| {
+        let length = u8::try_from(text.len()).unwrap();
+        assert!(length < 24);
+        [&[0x60 | length], text.as_bytes()].concat()
+    };
+    // CBOR: a list of one list of link, source (kind 1 with its fields) and end.
+    let link = text(&pinned().link.to_string());
+    let source = [&[0x82, 0x01, 0x81], &text(program)[..]].concat();
+    let ends = [&[0x1b][..], &ends.to_be_bytes()].concat();
+    let bytes = [&[0x81, 0x83][..], &link, &source, &ends].concat();
+    Blocks::from_bytes(&bytes).unwrap()
 }
 
 /// Another request for the same.

@@ -3,6 +3,8 @@
 //! Every text from outside passes through `Untrusted`'s display, which escapes what could move,
 //! hide or reverse other text (I20).
 
+use vmux_host::files::FileRefused;
+use vmux_host::log::LogFailed;
 use vmux_proto::Untrusted;
 use vmux_proto::destination::Level;
 use vmux_signer::{Host, Pin, PinName, Prompt, Standing, Subject, Withdrawn};
@@ -110,6 +112,16 @@ pub(crate) fn outcome(why: Withdrawn) -> String {
         Withdrawn::Refused(refusal) => format!("refused ({})", refusal.name()),
         Withdrawn::Cancelled => "gone (the client went away)".to_owned(),
         Withdrawn::Disconnected => "gone (the connection broke)".to_owned(),
+    }
+}
+
+/// Why the log cannot be written; the cause first, where no path can push it off a line.
+pub(crate) fn log_failure(failed: &LogFailed) -> String {
+    match failed {
+        LogFailed::System(FileRefused::Failed { file, cause, .. }) => {
+            format!("{cause}: {}", file.display())
+        }
+        other => other.to_string(),
     }
 }
 

@@ -1,10 +1,10 @@
 //! What a signer keeps on disk.
 //!
-//! `identities`, `agents`, `pins` and `settings` in the state directory, and one OpenSSH key file for
-//! each identity in `keys/`. Whoever reads or changes them holds the directory's lock for that
-//! moment, so commands work while `run` runs; `run` itself holds the lock of `run/`. A file that is
-//! missing after `init` is refused like a damaged one: an empty list must not be taken for "all
-//! unpaired".
+//! `identities`, `agents`, `pins`, `blocks` and `settings` in the state directory, one OpenSSH key file
+//! for each identity in `keys/`, and the log in `log/`. Whoever reads or changes them holds the directory's lock for that
+//! moment, so commands work while `run` runs; `run` itself holds the lock of `run/`, and whoever holds
+//! that writes the log. A file that is missing after `init` is refused like a damaged one: an empty
+//! list must not be taken for "all unpaired". `blocks` alone is made by the first block.
 
 mod refused;
 
@@ -15,9 +15,11 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use vmux_host::clock;
+use vmux_host::log::{AuditLog, Limits};
 use vmux_host::state_dir::{FileKind, Holder, StateDir, StateRefused};
+use vmux_proto::audit::Head;
 use vmux_proto::key::Fingerprint;
-use vmux_signer::{AgentRecord, Identities, Pins, RecordDamaged};
+use vmux_signer::{AgentRecord, Blocks, Identities, Pins, RecordDamaged};
 use zeroize::Zeroizing;
 
 use crate::keyfile::{KeyFile, KeyFileRefused, LockedKey, MAX_KEY_FILE};
@@ -113,6 +115,7 @@ impl Store {
             identities: stamp(&IDENTITIES),
             agents: stamp(&AGENTS),
             pins: stamp(&PINS),
+            blocks: stamp(&BLOCKS),
         }
     }
 
@@ -140,6 +143,8 @@ pub(crate) struct Stamps {
     pub(crate) agents: Stamp,
     /// The pins.
     pub(crate) pins: Stamp,
+    /// The blocks.
+    pub(crate) blocks: Stamp,
 }
 
 /// Number, time of change and size of a file.
@@ -193,6 +198,24 @@ impl Opened {
     /// Stores the pins.
     pub(crate) fn save_pins(&self, pins: &Pins) -> Result<(), StoreRefused> {
         Ok(self.dir.save(PINS.word, &PINS, &pins.to_bytes())?)
+    }
+
+    /// The blocks; none where nothing was ever blocked.
+    pub(crate) fn blocks(&self) -> Result<Blocks, StoreRefused> {
+        match self.load(&BLOCKS, MAX_BLOCKS_FILE, Blocks::from_bytes) {
+            Err(StoreRefused::Missing { .. }) => Ok(Blocks::EMPTY),
+            other => other,
+        }
+    }
+
+    /// Stores the blocks.
+    pub(crate) fn save_blocks(&self, blocks: &Blocks) -> Result<(), StoreRefused> {
+        Ok(self.dir.save(BLOCKS.word, &BLOCKS, &blocks.to_bytes())?)
+    }
+
+    /// The log, to be written by whoever holds `run/`, and how far it goes.
+    pub(crate) fn log(&self) -> Result<(AuditLog, Head), StoreRefused> {
+        Ok(AuditLog::open(&self.dir, Limits::default())?)
     }
 
     /// The key file that only the passphrase matters of.
@@ -305,6 +328,11 @@ const PINS: FileKind = FileKind {
     version: 1,
     if_lost: "every host will be shown as new",
 };
+const BLOCKS: FileKind = FileKind {
+    word: "blocks",
+    version: 1,
+    if_lost: "what was blocked for an hour may ask again",
+};
 const SETTINGS: FileKind = FileKind {
     word: "settings",
     version: 1,
@@ -319,6 +347,8 @@ const MAX_IDENTITIES_FILE: usize = 128 * 1024;
 const MAX_AGENTS_FILE: usize = 256 * 1024;
 /// 10,000 pins of the largest size.
 const MAX_PINS_FILE: usize = 8 * 1024 * 1024;
+/// More agents than anybody pairs, with all the blocks they can have.
+const MAX_BLOCKS_FILE: usize = 8 * 1024 * 1024;
 /// A name.
 const MAX_SETTINGS: usize = 1024;
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use vmux_host::log::LogRefused;
 use vmux_host::state_dir::StateRefused;
 
 use crate::keyfile::KeyFileRefused;
@@ -12,6 +13,9 @@ pub(crate) enum StoreRefused {
     /// The directory or a file in it is not fit to be used.
     #[error(transparent)]
     State(#[from] StateRefused),
+    /// The log is not fit to be added to.
+    #[error(transparent)]
+    Log(#[from] LogRefused),
     /// There is no signer yet.
     #[error("there is no signer in {}", dir.display())]
     NotSetUp {
@@ -52,6 +56,7 @@ impl StoreRefused {
     pub(crate) fn hint(&self) -> String {
         match self {
             Self::State(refused) => refused.hint(),
+            Self::Log(refused) => refused.hint(),
             Self::NotSetUp { .. } => {
                 "run `vmux-signer init` first, or name another --state-dir".to_owned()
             }

@@ -1,5 +1,5 @@
 //! Lets a program decide: it reads the request as JSON and approves with exit status 0. Anything
-//! else, a crash or silence denies.
+//! else, a crash or silence denies; two exit statuses deny with consequences.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -18,9 +18,9 @@ use tracing::{debug, warn};
 use vmux_host::clock;
 use vmux_host::output::{Output, Paint};
 use vmux_proto::message::RequestId;
-use vmux_signer::{After, Decision, Prompt, Withdrawn};
+use vmux_signer::{After, Blocks, Decision, Prompt, Withdrawn};
 
-use super::prompt_json::{prompt_json, request_text};
+use super::prompt_json::{prompt_json, request_text, source};
 use super::words::{outcome, suggested_name, summary};
 use super::{Act, AgentState, Front, News};
 use crate::failure::CommandFailed;
@@ -90,7 +90,8 @@ impl Front for Decider<'_> {
                 self.print(&event, |_| format!("identities: {enabled} enabled"));
             }
             // The request says what there is to know of its own.
-            News::Pins(_) => {}
+            // Each request is decided on its own, and names are in it.
+            News::Pins(_) | News::Together(..) => {}
             News::Agent(id, name, state) => {
                 let reason = match state {
                     AgentState::Unreachable(reason) => Some(reason),
@@ -167,7 +168,74 @@ impl Front for Decider<'_> {
                     format!("refused {name} without asking: {}", refusal.reason())
                 });
             }
+            News::Suspended(..) | News::Blocks(_) | News::Log(_) | News::Unsaved(_) => {
+                self.print_what_holds(news);
+            }
         }
+    }
+}
+
+impl Decider<'_> {
+    /// What holds from now on for more than one request.
+    fn print_what_holds(&self, news: News<'_>) {
+        match news {
+            News::Suspended(id, name, suspended) => {
+                let event = json!({
+                    "event": if suspended { "suspended" } else { "resumed" },
+                    "agent": id.to_string(),
+                    "name": name.to_string(),
+                });
+                self.print(&event, |_| {
+                    if suspended {
+                        format!("{name} is locked out: nothing of it is signed")
+                    } else {
+                        format!("{name} may ask again")
+                    }
+                });
+            }
+            News::Blocks(blocks) => self.print_blocks(blocks),
+            News::Log(None) => {
+                self.print(&json!({ "event": "log-written" }), |_| {
+                    "the log can be written again".to_owned()
+                });
+            }
+            News::Log(Some(failed)) => {
+                let hint = failed.hint();
+                let event = json!({
+                    "event": "log-failing",
+                    "message": failed.to_string(),
+                    "hint": hint,
+                });
+                self.print(&event, |_| {
+                    format!("the log cannot be written, so nothing is signed: {failed}; {hint}")
+                });
+            }
+            News::Unsaved(refused) => {
+                let event = json!({
+                    "event": "unsaved",
+                    "message": refused.to_string(),
+                    "hint": refused.hint(),
+                });
+                self.print(&event, |_| {
+                    format!("not saved yet, tried again: {refused}; {}", refused.hint())
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn print_blocks(&self, blocks: &Blocks) {
+        let facts = blocks.iter().map(|block| {
+            json!({
+                "agent": block.link.to_string(),
+                "source": source(&block.source),
+                "ends": block.ends,
+            })
+        });
+        let facts: Vec<_> = facts.collect();
+        let count = facts.len();
+        let event = json!({ "event": "blocks", "blocks": facts });
+        self.print(&event, |_| format!("blocks: {count}"));
     }
 }
 
@@ -226,6 +294,11 @@ async fn decide(program: &Path, prompt: &Prompt, limit: Duration) -> Decision {
                 };
             }
             debug!(%request, %status, "the program denied");
+            return Decision::Deny(match status.code() {
+                Some(BLOCK) => After::Block,
+                Some(NOT_ME) => After::NotMe,
+                _ => After::Nothing,
+            });
         }
         Ok(Err(error)) => warn!(%request, %error, "the program is lost: denied"),
         Err(_) => warn!(%request, "the program did not decide in time: denied"),
@@ -275,6 +348,12 @@ impl Drop for Group {
         }
     }
 }
+
+/// The exit status that denies and blocks the source.
+const BLOCK: i32 = 10;
+
+/// The exit status that says that the request is not the person's.
+const NOT_ME: i32 = 11;
 
 /// Silence for this long denies.
 const LIMIT: Duration = Duration::from_mins(1);

@@ -53,6 +53,50 @@ async fn exit_status_0_approves_and_any_other_denies() {
 }
 
 #[tokio::test]
+async fn exit_status_10_blocks_and_11_says_that_it_was_not_me() {
+    for (status, after) in [
+        (9, After::Nothing),
+        (10, After::Block),
+        (11, After::NotMe),
+        (12, After::Nothing),
+    ] {
+        let script = Script::of(&format!("exit {status}"));
+        let decision = script.decides(&sample::pinned()).await;
+        assert_eq!(decision, Decision::Deny(after), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn what_holds_from_now_on_is_told_as_events() {
+    let script = Script::of("exit 0");
+    let paper = Paper::default();
+    let output = Output::new(Format::Json, Paint::Plain, Box::new(paper.clone()));
+    let (acts, _made) = mpsc::channel(1);
+    let mut decider = Decider::new(&output, &script.program, acts);
+    let (link, name) = (sample::pinned().link, sample::pinned().workstation);
+    let failed = vmux_host::log::LogFailed::Touched { file: "log".into() };
+    for news in [
+        News::Suspended(link, &name, true),
+        News::Suspended(link, &name, false),
+        News::Blocks(&sample::blocks("git", 7)),
+        News::Log(Some(&failed)),
+        News::Log(None),
+    ] {
+        decider.tell(news);
+    }
+    let about =
+        |event: &str| json!({ "event": event, "agent": "0123456789abcdef", "name": "laptop" });
+    let events = paper.events();
+    assert_eq!(events[..2], [about("suspended"), about("resumed")]);
+    let source = json!({ "kind": "program", "name": "git" });
+    let block = json!({ "agent": "0123456789abcdef", "source": source, "ends": 7 });
+    assert_eq!(events[2], json!({ "event": "blocks", "blocks": [block] }));
+    assert_eq!(events[3]["event"], "log-failing");
+    assert_eq!(events[3]["message"], failed.to_string());
+    assert_eq!(events[4], json!({ "event": "log-written" }));
+}
+
+#[tokio::test]
 async fn a_program_that_crashes_denies() {
     for crash in ["kill -SEGV $$", "kill -KILL $$", "kill -TERM $$"] {
         let decision = Script::of(crash).decides(&sample::pinned()).await;

@@ -6,23 +6,24 @@ use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Padding, Paragraph};
-use vmux_signer::Prompt;
+use vmux_proto::Now;
+use vmux_signer::{After, Prompt};
 
 use super::idle;
-use super::keys::{After, Mode, Screen};
+use super::keys::{Mode, Next, Screen};
 use super::model::Model;
 use super::rows;
 use super::text::{fit, width};
 use super::theme::{BOLD, Theme};
 use crate::front::words::{Goes, summary};
 
-pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, screen: &Screen, theme: Theme, now: u64) {
+pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, screen: &Screen, theme: Theme, now: Now) {
     let area = frame.area();
     let [top, rest] = split(area, 1);
     match screen.shown(model) {
         None => {
             header(frame, top, model.name(), "");
-            idle::draw(frame, rest, model, theme);
+            idle::draw(frame, rest, model, theme, now.wall);
         }
         Some(prompt) => {
             let at = model
@@ -34,7 +35,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, screen: &Screen, theme:
                 model.prompts().len(),
             );
             header(frame, top, model.name(), &format!("request {at} of {all}"));
-            request(frame, rest, (model, prompt), screen, theme, now);
+            request(frame, rest, (model, prompt), screen, theme, now.uptime);
         }
     }
 }
@@ -57,13 +58,14 @@ fn request(
     now: u64,
 ) {
     let inside = rows::inside(area.width);
-    let checked = rows::checked(prompt, screen, theme, inside);
+    let checked = rows::checked(prompt, screen, model, theme, inside);
     let reported = rows::reported(prompt, inside);
     let [boxes, bottom] = split(area, area.height.saturating_sub(2));
 
     // Air around the destination, if nothing is lost by it.
     let wanted = height(checked.len()).saturating_add(height(reported.len()));
-    let checked = if wanted.saturating_add(2) <= boxes.height {
+    let is_one = screen.all(model).len() < 2;
+    let checked = if is_one && wanted.saturating_add(2) <= boxes.height {
         airy(checked)
     } else {
         checked
@@ -105,20 +107,28 @@ fn request(
         middle,
     );
 
-    others(frame, below, model, prompt);
+    others(frame, below, model, (prompt, screen));
     let [question, keys] = split(bottom, 1);
-    let enlarge = screen.enlarge(prompt, frame.area().as_size());
-    let help = help(prompt, screen, enlarge.as_deref(), model.prompts().len());
-    ask(frame, question, (prompt, enlarge), screen, theme, now);
+    let enlarge = screen.enlarge(prompt, model, frame.area().as_size());
+    let help = help((prompt, model), screen, enlarge.as_deref(), keys.width);
+    ask(
+        frame,
+        question,
+        (prompt, model, enlarge),
+        screen,
+        theme,
+        now,
+    );
     frame.render_widget(Line::raw(help), keys);
 }
 
 /// The other requests, as many as fit.
-fn others(frame: &mut Frame<'_>, area: Rect, model: &Model, prompt: &Prompt) {
-    let mut waiting = model
-        .prompts()
-        .iter()
-        .filter(|one| one.request != prompt.request);
+fn others(frame: &mut Frame<'_>, area: Rect, model: &Model, (prompt, screen): (&Prompt, &Screen)) {
+    let above = screen.all(model);
+    let is_above = |one: &&Prompt| {
+        one.request == prompt.request || above.iter().any(|other| other.request == one.request)
+    };
+    let mut waiting = model.prompts().iter().filter(|one| !is_above(one));
     let count = waiting.clone().count();
     if count == 0 || area.height < 2 {
         return;
@@ -139,7 +149,7 @@ fn others(frame: &mut Frame<'_>, area: Rect, model: &Model, prompt: &Prompt) {
 fn ask(
     frame: &mut Frame<'_>,
     area: Rect,
-    (prompt, enlarge): (&Prompt, Option<String>),
+    (prompt, model, enlarge): (&Prompt, &Model, Option<String>),
     screen: &Screen,
     theme: Theme,
     now: u64,
@@ -157,18 +167,28 @@ fn ask(
             let typed = end(typed, room);
             Line::styled(format!(" Name of this host: {typed}_"), BOLD)
         }
+        (None, Mode::Confirm(after)) => {
+            let question = consequence(prompt, *after);
+            Line::styled(fit(&format!(" {question}"), columns), BOLD)
+        }
         (None, Mode::Decided) => Line::raw(" …"),
         (None, Mode::Looking) if screen.is_guarded(now) => Line::styled(" …", theme.dim()),
-        (None, Mode::Looking) => Line::raw(fit(&format!(" {}", advice(prompt, enlarge)), columns)),
+        (None, Mode::Looking) => {
+            let advice = advice(prompt, model, screen, enlarge);
+            Line::raw(fit(&format!(" {advice}"), columns))
+        }
     };
     frame.render_widget(line, area);
 }
 
-fn advice(prompt: &Prompt, enlarge: Option<String>) -> String {
+fn advice(prompt: &Prompt, model: &Model, screen: &Screen, enlarge: Option<String>) -> String {
+    let together = model.together(prompt.request).len().saturating_add(1);
     if prompt.is_blocked() {
         "This cannot be approved, only denied.".to_owned()
     } else if let Some(enlarge) = enlarge {
         enlarge
+    } else if together > 1 && screen.all(model).is_empty() {
+        format!("{together} wait together: t shows them, to answer all at once.")
     } else if prompt.number.is_some() {
         format!(
             "Approving needs the number that {} shows.",
@@ -179,30 +199,71 @@ fn advice(prompt: &Prompt, enlarge: Option<String>) -> String {
     }
 }
 
-fn help(prompt: &Prompt, screen: &Screen, enlarge: Option<&str>, waiting: usize) -> String {
-    let mut keys = match &screen.mode {
-        Mode::Number(_) if enlarge.is_some() => vec!["Esc back"],
-        Mode::Number(typed) if typed.len() == 2 => vec!["Enter approve", "Esc back"],
-        Mode::Number(_) => vec!["type two digits", "Esc back"],
-        Mode::Name(_, After::Looking | After::Number) => vec!["Enter keep", "Esc back"],
-        Mode::Decided => vec![],
-        Mode::Looking if prompt.is_blocked() || enlarge.is_some() => vec!["d deny"],
-        Mode::Looking => vec!["a approve", "d deny"],
-    };
-    let naming = match screen.mode {
-        Mode::Looking | Mode::Number(_) => Goes::of(prompt) == Goes::New,
-        Mode::Name(..) | Mode::Decided => false,
-    };
-    if naming {
-        keys.push("n name");
+/// What a denial brings with it; the names last, so that nothing is pushed off the line.
+fn consequence(prompt: &Prompt, after: After) -> String {
+    match after {
+        After::Nothing => "Deny?".to_owned(),
+        After::Block => format!("Deny and block for an hour: {}?", prompt.source),
+        After::NotMe => format!(
+            "Not you? Deny all and lock out, until resumed: {}?",
+            prompt.workstation
+        ),
     }
-    if screen.mode == Mode::Looking {
-        if waiting > 1 {
-            keys.push("Tab next");
+}
+
+/// The keys that do something, as many as fit; the most important first.
+fn help(
+    (prompt, model): (&Prompt, &Model),
+    screen: &Screen,
+    enlarge: Option<&str>,
+    columns: u16,
+) -> String {
+    let can_approve = !prompt.is_blocked() && enlarge.is_none();
+    let is_new = Goes::of(prompt) == Goes::New;
+    let together = model.together(prompt.request).len().saturating_add(1);
+    let all = screen.all(model).len();
+    let when = |is_so: bool, key: &str| is_so.then(|| key.to_owned());
+    let keys = match &screen.mode {
+        Mode::Looking if all > 1 => vec![
+            can_approve.then(|| format!("a approve all {all}")),
+            Some(format!("d deny all {all}")),
+            when(is_new, "n name"),
+            when(true, "Esc back"),
+        ],
+        Mode::Looking => vec![
+            when(can_approve, "a approve"),
+            when(true, "d deny"),
+            (together > 1).then(|| format!("t all {together}")),
+            when(is_new, "n name"),
+            when(true, "b block"),
+            when(true, "x not me"),
+            when(model.prompts().len() > 1, "Tab next"),
+            when(true, "q quit"),
+        ],
+        Mode::Number(typed) => vec![
+            when(enlarge.is_none() && typed.len() == 2, "Enter approve"),
+            when(enlarge.is_none() && typed.len() != 2, "type two digits"),
+            when(true, "Esc back"),
+            when(is_new, "n name"),
+        ],
+        Mode::Name(_, Next::Looking | Next::Number) => {
+            vec![when(true, "Enter keep"), when(true, "Esc back")]
         }
-        keys.push("q quit");
+        Mode::Confirm(_) => vec![when(true, "y yes"), when(true, "Esc back")],
+        Mode::Decided => vec![],
+    };
+    let mut line = String::new();
+    for key in keys.into_iter().flatten() {
+        let longer = match line.as_str() {
+            "" => format!(" {key}"),
+            line => format!("{line}   {key}"),
+        };
+        if width(&longer) > usize::from(columns) {
+            break;
+        }
+        line = longer;
     }
-    format!(" {}", keys.join("   "))
+    line
 }
 
 /// The end of what is typed, where the cursor is.

@@ -12,9 +12,15 @@ use super::text::{fit, width};
 use super::theme::{BOLD, Theme};
 use crate::front::AgentState;
 
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme, wall: u64) {
     let columns = usize::from(area.width);
     let mut lines = vec![Line::raw(""), Line::styled(" Waiting for requests.", BOLD)];
+    if let Some(failure) = model.log_failure() {
+        let text = " Nothing is signed: the log cannot be written.";
+        lines.push(Line::styled(fit(text, columns), theme.bad()));
+        let text = format!("   {failure}");
+        lines.push(Line::styled(fit(&text, columns), theme.bad()));
+    }
     lines.push(heading("Workstations"));
     if model.agents().is_empty() {
         lines.push(hint(
@@ -45,6 +51,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Them
             .iter()
             .map(|one| identity_line(one, columns, theme)),
     );
+    lines.extend(blocks(model, columns, wall));
     let mut recent = model.recent().peekable();
     if recent.peek().is_some() {
         lines.push(heading("Recent"));
@@ -70,7 +77,27 @@ fn hint(text: &str, columns: usize, theme: Theme) -> Line<'static> {
     Line::styled(fit(&format!("   {text}"), columns), theme.dim())
 }
 
+/// What is blocked, and for how long still.
+fn blocks(model: &Model, columns: usize, wall: u64) -> Vec<Line<'static>> {
+    let waiting = model.blocks().iter().filter(|block| wall < block.ends);
+    let rows: Vec<_> = waiting
+        .map(|block| {
+            let minutes = block.ends.saturating_sub(wall).div_ceil(60);
+            let (source, name) = (&block.source, model.name_of(block.link));
+            // In front, so that no name can push it off the line.
+            let text = format!("   {minutes} min: {source} on {name}");
+            Line::raw(fit(&text, columns))
+        })
+        .collect();
+    let heading = (!rows.is_empty()).then(|| heading("Blocked"));
+    heading.into_iter().chain(rows).collect()
+}
+
 fn agent_line(agent: &AgentRow, columns: usize, theme: Theme) -> Line<'static> {
+    if agent.suspended {
+        let words = format!("locked out; `vmux-signer resume {}`", agent.name);
+        return two(&agent.name, &words, theme.bad(), columns);
+    }
     let (words, style) = match &agent.state {
         AgentState::Connecting => ("connecting".to_owned(), theme.dim()),
         AgentState::Connected => ("connected".to_owned(), theme.good()),

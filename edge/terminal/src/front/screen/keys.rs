@@ -7,7 +7,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Size;
 use vmux_proto::message::{Number, RequestId};
 use vmux_proto::untrusted::is_visible;
-use vmux_signer::{Decision, PinName, Pins, Prompt};
+use vmux_signer::{After, Decision, PinName, Pins, Prompt};
 
 use super::model::Model;
 use super::rows::left_out;
@@ -18,6 +18,8 @@ use crate::front::words::{Goes, suggested_name};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Screen {
     shown: Option<RequestId>,
+    /// The requests answered together with it; none while it is answered alone.
+    all: Vec<RequestId>,
     /// Since when no key was ignored; nothing while the request has not been drawn.
     quiet_since: Option<u64>,
     pub(super) mode: Mode,
@@ -35,14 +37,16 @@ pub(super) enum Mode {
     /// The number.
     Number(String),
     /// The name of a new host, and where to go on after it.
-    Name(String, After),
+    Name(String, Next),
+    /// A denial with consequences, to be confirmed.
+    Confirm(After),
     /// Nothing any more: the decision is on its way.
     Decided,
 }
 
 /// Where to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum After {
+pub(super) enum Next {
     Looking,
     Number,
 }
@@ -68,15 +72,22 @@ impl Screen {
             .is_none_or(|since| now < since.saturating_add(GUARD_MS))
     }
 
+    /// The requests answered together, the one on the screen first; none while that is answered
+    /// alone.
+    pub(super) fn all<'a>(&self, model: &'a Model) -> Vec<&'a Prompt> {
+        let prompt = |id: &RequestId| model.prompts().iter().find(|one| one.request == *id);
+        self.all.iter().filter_map(prompt).collect()
+    }
+
     /// What stands in the way of approving in a window of this size.
-    pub(super) fn enlarge(&self, prompt: &Prompt, size: Size) -> Option<String> {
+    pub(super) fn enlarge(&self, prompt: &Prompt, model: &Model, size: Size) -> Option<String> {
         if size.width < MIN_SIZE.width || size.height < MIN_SIZE.height {
             let Size { width, height } = MIN_SIZE;
             return Some(format!(
                 "Enlarge the window to {width}x{height} to approve."
             ));
         }
-        match left_out(prompt, self, size) {
+        match left_out(prompt, self, model, size) {
             0 => None,
             more => Some(format!(
                 "Enlarge the window to approve: {more} lines do not fit."
@@ -89,6 +100,8 @@ impl Screen {
         if self.shown(model).is_none() {
             self.show(model.prompts().first());
         }
+        let waits = |id: &RequestId| model.prompts().iter().any(|one| one.request == *id);
+        self.all.retain(waits);
     }
 
     /// Whether the request was chosen and not drawn yet.
@@ -125,10 +138,12 @@ impl Screen {
         }
         self.note = None;
         match core::mem::take(&mut self.mode) {
-            Mode::Looking => self.looking(key.code, prompt, model, size),
-            Mode::Number(text) => self.number(key.code, text, prompt, size),
-            Mode::Name(text, after) => {
-                self.naming(key.code, text, after, (prompt, model.pins()));
+            Mode::Looking if self.all.is_empty() => self.looking(key.code, prompt, model, size),
+            Mode::Looking => self.looking_at_all(key.code, prompt, model, size),
+            Mode::Number(text) => self.number(key.code, text, (prompt, model), size),
+            Mode::Confirm(after) => self.confirming(key.code, prompt, after),
+            Mode::Name(text, next) => {
+                self.naming(key.code, text, next, (prompt, model.pins()));
                 None
             }
             Mode::Decided => {
@@ -150,18 +165,12 @@ impl Screen {
 
     fn looking(&mut self, key: KeyCode, prompt: &Prompt, model: &Model, size: Size) -> Option<Act> {
         match key {
-            KeyCode::Char('d') => return Some(self.decide(prompt, Decision::Deny(vmux_signer::After::Nothing))),
-            KeyCode::Char('a') if prompt.is_blocked() => {
-                self.note = Some("A changed host key cannot be approved.".into());
-            }
-            KeyCode::Char('a') if prompt.number.is_some() => {
-                self.note = self.enlarge(prompt, size).map(Cow::Owned);
-                if self.note.is_none() {
-                    self.mode = Mode::Number(String::new());
-                }
-            }
-            KeyCode::Char('a') => return self.approve(prompt, None, size),
-            KeyCode::Char('n') => self.begin_naming(prompt, After::Looking),
+            KeyCode::Char('d') => return Some(self.decide(prompt, Decision::Deny(After::Nothing))),
+            KeyCode::Char('b') => self.mode = Mode::Confirm(After::Block),
+            KeyCode::Char('x') => self.mode = Mode::Confirm(After::NotMe),
+            KeyCode::Char('a') => return self.begin_approving(prompt, model, size),
+            KeyCode::Char('t') => self.gather(prompt, model),
+            KeyCode::Char('n') => self.begin_naming(prompt, Next::Looking),
             KeyCode::Tab => self.show(neighbour(model.prompts(), prompt)),
             KeyCode::BackTab => self.show(neighbour(model.prompts().iter().rev(), prompt)),
             KeyCode::Char('q') => return Some(Act::Quit),
@@ -170,11 +179,67 @@ impl Screen {
         None
     }
 
+    fn looking_at_all(
+        &mut self,
+        key: KeyCode,
+        prompt: &Prompt,
+        model: &Model,
+        size: Size,
+    ) -> Option<Act> {
+        match key {
+            KeyCode::Char('a') => return self.begin_approving(prompt, model, size),
+            KeyCode::Char('d') => return Some(self.decide(prompt, Decision::Deny(After::Nothing))),
+            KeyCode::Char('n') => self.begin_naming(prompt, Next::Looking),
+            // The screen changes, so it must be seen anew.
+            KeyCode::Esc => {
+                self.all.clear();
+                self.quiet_since = None;
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Puts all that wait together with this request on the screen. They stay these, whatever else
+    /// comes: only what was seen is approved.
+    fn gather(&mut self, prompt: &Prompt, model: &Model) {
+        let others = model.together(prompt.request);
+        if !others.is_empty() {
+            self.all = [&[prompt.request], others].concat();
+            self.quiet_since = None;
+        }
+    }
+
+    fn begin_approving(&mut self, prompt: &Prompt, model: &Model, size: Size) -> Option<Act> {
+        if prompt.is_blocked() {
+            self.note = Some("A changed host key cannot be approved.".into());
+            return None;
+        }
+        if prompt.number.is_none() {
+            return self.approve((prompt, model), None, size);
+        }
+        self.note = self.enlarge(prompt, model, size).map(Cow::Owned);
+        if self.note.is_none() {
+            self.mode = Mode::Number(String::new());
+        }
+        None
+    }
+
+    /// The second key of two, another than the first: one that is held down confirms nothing.
+    fn confirming(&mut self, key: KeyCode, prompt: &Prompt, after: After) -> Option<Act> {
+        match key {
+            KeyCode::Char('y') => return Some(self.decide(prompt, Decision::Deny(after))),
+            KeyCode::Esc => {}
+            _ => self.mode = Mode::Confirm(after),
+        }
+        None
+    }
+
     fn number(
         &mut self,
         key: KeyCode,
         mut text: String,
-        prompt: &Prompt,
+        (prompt, model): (&Prompt, &Model),
         size: Size,
     ) -> Option<Act> {
         match key {
@@ -182,12 +247,12 @@ impl Screen {
             KeyCode::Backspace => drop(text.pop()),
             KeyCode::Esc => return None,
             KeyCode::Char('n') if Goes::of(prompt) == Goes::New => {
-                self.begin_naming(prompt, After::Number);
+                self.begin_naming(prompt, Next::Number);
                 return None;
             }
             KeyCode::Enter if text.len() == 2 => {
                 if let Some(number) = Number::parse(&text) {
-                    let act = self.approve(prompt, Some(number), size);
+                    let act = self.approve((prompt, model), Some(number), size);
                     if act.is_none() {
                         self.mode = Mode::Number(text);
                     }
@@ -202,10 +267,10 @@ impl Screen {
         None
     }
 
-    fn begin_naming(&mut self, prompt: &Prompt, after: After) {
+    fn begin_naming(&mut self, prompt: &Prompt, next: Next) {
         if Goes::of(prompt) == Goes::New {
             let name = self.name.as_ref().map_or("", PinName::as_str);
-            self.mode = Mode::Name(name.to_owned(), after);
+            self.mode = Mode::Name(name.to_owned(), next);
         }
     }
 
@@ -213,7 +278,7 @@ impl Screen {
         &mut self,
         key: KeyCode,
         mut text: String,
-        after: After,
+        next: Next,
         (prompt, pins): (&Prompt, &Pins),
     ) {
         match key {
@@ -227,7 +292,7 @@ impl Screen {
                 }
                 Ok(name) => {
                     self.name = Some(name);
-                    self.mode = after.into();
+                    self.mode = next.into();
                     return;
                 }
                 Err(_) => {
@@ -235,17 +300,22 @@ impl Screen {
                 }
             },
             KeyCode::Esc => {
-                self.mode = after.into();
+                self.mode = next.into();
                 return;
             }
             _ => {}
         }
-        self.mode = Mode::Name(text, after);
+        self.mode = Mode::Name(text, next);
     }
 
     /// Approves, if everything that was checked can be seen.
-    fn approve(&mut self, prompt: &Prompt, number: Option<Number>, size: Size) -> Option<Act> {
-        self.note = self.enlarge(prompt, size).map(Cow::Owned);
+    fn approve(
+        &mut self,
+        (prompt, model): (&Prompt, &Model),
+        number: Option<Number>,
+        size: Size,
+    ) -> Option<Act> {
+        self.note = self.enlarge(prompt, model, size).map(Cow::Owned);
         if self.note.is_some() {
             return None;
         }
@@ -255,7 +325,10 @@ impl Screen {
 
     fn decide(&mut self, prompt: &Prompt, decision: Decision) -> Act {
         self.mode = Mode::Decided;
-        Act::Decide(prompt.request, decision)
+        match self.all.len() {
+            0 | 1 => Act::Decide(prompt.request, decision),
+            _ => Act::DecideTogether(core::mem::take(&mut self.all), decision),
+        }
     }
 
     /// Puts another request on the screen, with nothing typed yet.
@@ -264,6 +337,7 @@ impl Screen {
         if self.shown != request {
             *self = Self {
                 shown: request,
+                all: Vec::new(),
                 quiet_since: None,
                 mode: Mode::Looking,
                 name: prompt.and_then(suggested_name),
@@ -273,11 +347,11 @@ impl Screen {
     }
 }
 
-impl From<After> for Mode {
-    fn from(after: After) -> Self {
-        match after {
-            After::Looking => Self::Looking,
-            After::Number => Self::Number(String::new()),
+impl From<Next> for Mode {
+    fn from(next: Next) -> Self {
+        match next {
+            Next::Looking => Self::Looking,
+            Next::Number => Self::Number(String::new()),
         }
     }
 }

@@ -152,7 +152,7 @@ fn show(
                 return Ok(());
             }
         }
-        let now = clock::now().uptime;
+        let now = clock::now();
         if locked(model).changes() != snapshot.changes() {
             snapshot = locked(model).clone();
         }
@@ -160,9 +160,9 @@ fn show(
         let version = (
             snapshot.changes(),
             if snapshot.prompts().is_empty() {
-                0
+                now.wall / 60
             } else {
-                now / 250
+                now.uptime / 250
             },
         );
         if stale || drawn != Some(version) {

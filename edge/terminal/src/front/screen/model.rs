@@ -1,11 +1,12 @@
 //! What there is to show. Texts are escaped already.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use vmux_signer::{LinkId, Pins, Prompt, Withdrawn};
+use vmux_proto::message::RequestId;
+use vmux_signer::{Blocked, LinkId, Pins, Prompt, Withdrawn};
 
-use crate::front::words::{outcome, summary};
+use crate::front::words::{log_failure, outcome, summary};
 use crate::front::{AgentState, News};
 
 /// Everything the screen can show.
@@ -16,6 +17,11 @@ pub(super) struct Model {
     pins: Arc<Pins>,
     agents: Vec<AgentRow>,
     prompts: Vec<Prompt>,
+    /// What waits together with each, without itself.
+    together: BTreeMap<RequestId, Vec<RequestId>>,
+    blocks: Vec<BlockRow>,
+    /// Why the log cannot be written.
+    log_failure: Option<String>,
     recent: VecDeque<Recent>,
     changes: u64,
 }
@@ -32,6 +38,17 @@ pub(super) struct AgentRow {
     id: LinkId,
     pub(super) name: String,
     pub(super) state: AgentState,
+    /// Somebody said "that was not me", so nothing is signed for it.
+    pub(super) suspended: bool,
+}
+
+/// A source that is blocked.
+#[derive(Clone, Debug)]
+pub(super) struct BlockRow {
+    pub(super) link: LinkId,
+    pub(super) source: String,
+    /// In seconds since 1970.
+    pub(super) ends: u64,
 }
 
 /// Something that happened.
@@ -57,6 +74,9 @@ impl Model {
             pins: Arc::default(),
             agents: Vec::new(),
             prompts: Vec::new(),
+            together: BTreeMap::new(),
+            blocks: Vec::new(),
+            log_failure: None,
             recent: VecDeque::new(),
             changes: 0,
         }
@@ -82,6 +102,27 @@ impl Model {
     /// Requests that wait, oldest first.
     pub(super) fn prompts(&self) -> &[Prompt] {
         &self.prompts
+    }
+
+    /// What may be answered together with this request, without itself.
+    pub(super) fn together(&self, request: RequestId) -> &[RequestId] {
+        self.together.get(&request).map_or(&[], Vec::as_slice)
+    }
+
+    /// What is blocked.
+    pub(super) fn blocks(&self) -> &[BlockRow] {
+        &self.blocks
+    }
+
+    /// What a workstation is called.
+    pub(super) fn name_of(&self, link: LinkId) -> &str {
+        let agent = self.agents.iter().find(|agent| agent.id == link);
+        agent.map_or("another workstation", |agent| &agent.name)
+    }
+
+    /// Why the log cannot be written, if it cannot.
+    pub(super) fn log_failure(&self) -> Option<&str> {
+        self.log_failure.as_deref()
     }
 
     /// What happened, newest first.
@@ -113,6 +154,7 @@ impl Model {
                         id,
                         name: name.to_string(),
                         state: state.clone(),
+                        suspended: false,
                     }),
                 }
             }
@@ -120,10 +162,34 @@ impl Model {
                 self.agents.retain(|agent| agent.id != id);
                 self.remember(Ending::Neither, format!("{name} is no longer paired"));
             }
+            News::Suspended(id, name, suspended) => {
+                let agent = self.agents.iter_mut().find(|agent| agent.id == id);
+                if let Some(agent) = agent {
+                    agent.suspended = suspended;
+                }
+                let what = if suspended {
+                    "is locked out: nothing of it is signed"
+                } else {
+                    "may ask again"
+                };
+                self.remember(Ending::Neither, format!("{name} {what}"));
+            }
+            News::Blocks(blocks) => self.blocks = blocks.iter().map(blocked).collect(),
+            News::Log(failure) => {
+                self.log_failure = failure.map(log_failure);
+            }
+            News::Unsaved(refused) => {
+                let failed = format!("not saved yet, tried again: {refused}");
+                self.remember(Ending::Bad, failed);
+            }
             News::Asked(prompt) => self.prompts.push(prompt.clone()),
+            News::Together(request, others) => {
+                self.together.insert(request, others.to_vec());
+            }
             News::Withdrawn(prompt, why) => {
                 self.prompts
                     .retain(|waiting| waiting.request != prompt.request);
+                self.together.remove(&prompt.request);
                 let ending = match why {
                     Withdrawn::Signed => Ending::Good,
                     Withdrawn::Refused(_) => Ending::Bad,
@@ -153,5 +219,13 @@ impl Model {
     }
 }
 
-/// Older events are in the agent's log.
+fn blocked(block: &Blocked) -> BlockRow {
+    BlockRow {
+        link: block.link,
+        source: block.source.to_string(),
+        ends: block.ends,
+    }
+}
+
+/// Older events are in the log.
 const MAX_RECENT: usize = 19;

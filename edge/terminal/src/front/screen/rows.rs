@@ -7,21 +7,79 @@ use vmux_proto::Untrusted;
 use vmux_signer::{Host, Pin, PinName, Prompt, Subject};
 
 use super::keys::Screen;
+use super::model::Model;
 use super::text::{fit, path};
 use super::theme::{BOLD, Theme};
 use crate::commands::history;
-use crate::front::words::{Goes, hop, quoted};
+use crate::front::words::{Goes, hop, quoted, summary};
 
 /// What was checked here, most important first: what, and where to, never give way.
 pub(super) fn checked(
     prompt: &Prompt,
     screen: &Screen,
+    model: &Model,
     theme: Theme,
     columns: usize,
 ) -> Vec<Line<'static>> {
+    match &screen.all(model)[..] {
+        [] | [_] => one(prompt, screen, theme, columns),
+        all => several(all, one(prompt, screen, theme, columns), theme, columns),
+    }
+}
+
+/// Several requests that are answered together. What differs between them is said of each.
+fn several(
+    all: &[&Prompt],
+    first: Vec<Line<'static>>,
+    theme: Theme,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    let count = all.len();
+    let [prompt, others @ ..] = all else {
+        return first;
+    };
+    if others.iter().all(|other| is_alike(prompt, other)) {
+        let title = format!("{count} requests at once, each of them:");
+        return [vec![Line::styled(title, BOLD)], first].concat();
+    }
+    let mut kinds: Vec<(&Prompt, usize)> = Vec::new();
+    for one in all {
+        match kinds.iter_mut().find(|(kind, _)| is_alike(kind, one)) {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None => kinds.push((one, 1)),
+        }
+    }
+    let mut rows = vec![Line::styled(format!("{count} requests at once:"), BOLD)];
+    rows.extend(doubt(prompt, theme, columns));
+    rows.extend(kinds.into_iter().map(|(kind, count)| {
+        let text = format!("{count} × {}", summary(kind));
+        Line::styled(fit(&text, columns), theme.standing(Goes::of(kind)))
+    }));
+    let room = columns.saturating_sub(LABEL);
+    rows.push(row("with", &with(prompt, room), room));
+    rows
+}
+
+/// Whether two requests differ in nothing that a person can compare; of two signatures nobody
+/// compares the hashes.
+fn is_alike(one: &Prompt, other: &Prompt) -> bool {
+    let subject = match (&one.subject, &other.subject) {
+        (
+            Subject::Signature { namespace, .. },
+            Subject::Signature {
+                namespace: same, ..
+            },
+        ) => namespace == same,
+        (one, other) => one == other,
+    };
+    subject && (one.level, &one.host, &one.hops) == (other.level, &other.host, &other.hops)
+}
+
+fn one(prompt: &Prompt, screen: &Screen, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let goes = Goes::of(prompt);
     let room = columns.saturating_sub(LABEL);
     let mut rows = vec![subject(prompt, columns), destination(goes, theme, columns)];
+    rows.extend(doubt(prompt, theme, columns));
     if let Some(host) = &prompt.host {
         rows.push(row("key", &key(host, room), room));
     }
@@ -55,8 +113,8 @@ pub(super) fn checked(
 
 /// How many lines of what was checked a window of this size leaves out. Nobody approves what they
 /// cannot see.
-pub(super) fn left_out(prompt: &Prompt, screen: &Screen, size: Size) -> usize {
-    let all = checked(prompt, screen, Theme::Plain, inside(size.width)).len();
+pub(super) fn left_out(prompt: &Prompt, screen: &Screen, model: &Model, size: Size) -> usize {
+    let all = checked(prompt, screen, model, Theme::Plain, inside(size.width)).len();
     all.saturating_sub(visible(all, room_for_boxes(size.height)))
 }
 
@@ -115,6 +173,7 @@ pub(super) fn reported(prompt: &Prompt, columns: usize) -> Vec<Line<'static>> {
             .collect();
         rows.push(row("by", &programs.join(" ← "), room));
     }
+    rows.push(row("from", &prompt.source.to_string(), room));
     for (label, text) in [
         ("dir", &reported.directory),
         ("tty", &reported.terminal),
@@ -125,10 +184,15 @@ pub(super) fn reported(prompt: &Prompt, columns: usize) -> Vec<Line<'static>> {
             rows.push(row(label, &shown(text), room));
         }
     }
-    if rows.is_empty() {
-        rows.push(Line::raw("nothing"));
-    }
     rows
+}
+
+/// That the workstation's log was cut or rewritten, which this signer found out by itself.
+fn doubt(prompt: &Prompt, theme: Theme, columns: usize) -> Option<Line<'static>> {
+    let style = theme.bad().add_modifier(Modifier::BOLD);
+    let words = "WARNING: its log was cut or rewritten";
+    let line = || Line::styled(fit(words, columns), style);
+    prompt.log_in_doubt.then(line)
 }
 
 fn subject(prompt: &Prompt, columns: usize) -> Line<'static> {

@@ -1,11 +1,11 @@
 use super::*;
 use crate::front::Act;
 use crate::front::screen::discard;
-use crate::front::screen::keys::{After, Mode};
+use crate::front::screen::keys::{Mode, Next};
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use std::collections::VecDeque;
 use vmux_proto::message::{Number, RequestId};
-use vmux_signer::{Decision, PinName, Pins, Withdrawn};
+use vmux_signer::{After, Decision, PinName, Pins, Withdrawn};
 
 struct Person {
     screen: Screen,
@@ -77,7 +77,7 @@ impl Person {
 
 #[expect(clippy::unnecessary_wraps, reason = "compared with what a key does")]
 fn deny(prompt: &Prompt) -> Option<Act> {
-    Some(Act::Decide(prompt.request, Decision::Deny(vmux_signer::After::Nothing)))
+    Some(Act::Decide(prompt.request, Decision::Deny(After::Nothing)))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "compared with what a key does")]
@@ -98,7 +98,7 @@ fn one_key_approves_a_known_host_and_one_denies() {
         approve(&prompt, None, None)
     );
     assert_eq!(Person::before(&prompt).type_in("d"), deny(&prompt));
-    for key in "AyYnxD \n\u{1b}\u{8}1".chars() {
+    for key in "AyYntD \n\u{1b}\u{8}1".chars() {
         assert_eq!(
             Person::before(&prompt).type_in(&key.to_string()),
             None,
@@ -342,7 +342,7 @@ fn a_name_that_cannot_be_one_is_not_kept() {
     person.press(KeyCode::Char('\u{202e}'));
     assert_eq!(
         person.screen.mode,
-        Mode::Name("web-1.example two".to_owned(), After::Looking)
+        Mode::Name("web-1.example two".to_owned(), Next::Looking)
     );
 
     // A reported name that cannot be a pin's is not taken over.
@@ -393,7 +393,7 @@ fn pasted_text_decides_nothing_and_can_be_a_name() {
     assert_eq!(person.screen.mode, Mode::Number(String::new()));
     person.type_in("n");
     person.screen.paste("\n-b\u{202e}\n", person.now);
-    let named = Mode::Name("web-1.example-b".to_owned(), After::Number);
+    let named = Mode::Name("web-1.example-b".to_owned(), Next::Number);
     assert_eq!(person.screen.mode, named);
 }
 
@@ -433,6 +433,165 @@ fn what_is_not_all_on_the_screen_is_not_approved() {
     assert!(person.sees().contains("do not fit"), "{}", person.sees());
     person.size = USUAL;
     assert_eq!(person.type_in("\n"), approved(&seven));
+}
+
+#[test]
+fn a_denial_with_consequences_needs_two_different_keys() {
+    let prompt = sample::pinned();
+    for (key, after, asks) in [
+        ("b", After::Block, "block for an hour: /usr/bin/git?"),
+        ("x", After::NotMe, "until resumed: laptop?"),
+    ] {
+        let mut person = Person::before(&prompt);
+        for not_yet in [key, key, "a", "d", "q", "\n", "\t"] {
+            assert_eq!(person.type_in(not_yet), None, "{not_yet:?}");
+        }
+        assert!(person.sees().contains(asks), "{}", person.sees());
+        let denied = Some(Act::Decide(prompt.request, Decision::Deny(after)));
+        assert_eq!(person.type_in("y"), denied);
+        assert_eq!(person.type_in("y"), None, "once");
+
+        let mut person = Person::before(&prompt);
+        assert_eq!(person.type_in(&format!("{key}\u{1b}d")), deny(&prompt));
+    }
+}
+
+#[test]
+fn a_changed_host_can_be_blocked_and_be_not_mine() {
+    let prompt = sample::changed();
+    for (keys, after) in [("by", After::Block), ("xy", After::NotMe)] {
+        let denied = Some(Act::Decide(prompt.request, Decision::Deny(after)));
+        assert_eq!(Person::before(&prompt).type_in(keys), denied);
+    }
+}
+
+/// Three requests of one burst, and one that does not belong to it.
+fn burst(prompt: &Prompt) -> (Person, [Prompt; 3]) {
+    let three = [1, 2, 3].map(|id| sample::again(prompt, id));
+    let other = sample::again(&sample::git(), 4);
+    let mut person = Person::facing(&[&three[..], &[other]].concat());
+    let id = |id: u8| RequestId([id; 16]);
+    for (one, others) in [(1, [2, 3]), (2, [1, 3]), (3, [1, 2])] {
+        person.model.take(News::Together(id(one), &others.map(id)));
+    }
+    (person, three)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "compared with what a key does")]
+fn together(three: &[Prompt], decision: Decision) -> Option<Act> {
+    let requests = three.iter().map(|prompt| prompt.request).collect();
+    Some(Act::DecideTogether(requests, decision))
+}
+
+#[test]
+fn a_burst_is_answered_together_once_it_was_seen() {
+    let yes = Decision::Approve {
+        number: None,
+        name: None,
+    };
+    for (key, decision) in [("a", yes), ("d", Decision::Deny(After::Nothing))] {
+        let (mut person, three) = burst(&sample::pinned());
+        assert!(
+            person.sees().contains("3 wait together"),
+            "{}",
+            person.sees()
+        );
+        assert_eq!(person.type_in("t"), None);
+        assert!(person.screen.is_unseen(), "not drawn yet");
+        assert_eq!(person.type_in(key), None);
+        person.sees_it();
+        assert!(
+            person.sees().contains("3 requests at once"),
+            "{}",
+            person.sees()
+        );
+        assert_eq!(person.type_in(key), together(&three, decision));
+    }
+}
+
+#[test]
+fn one_of_a_burst_can_be_answered_alone() {
+    let (mut person, three) = burst(&sample::pinned());
+    assert_eq!(person.type_in("a"), approve(&three[0], None, None));
+
+    let (mut person, three) = burst(&sample::pinned());
+    person.type_in("t");
+    person.sees_it();
+    assert_eq!(person.type_in("\u{1b}"), None);
+    assert_eq!(person.type_in("d"), None, "just appeared");
+    person.sees_it();
+    assert_eq!(person.type_in("d"), deny(&three[0]));
+}
+
+#[test]
+fn a_burst_that_needs_the_number_gets_it_once() {
+    let (mut person, three) = burst(&sample::new());
+    person.type_in("t");
+    person.sees_it();
+    let decision = Decision::Approve {
+        number: Number::parse("42"),
+        name: PinName::parse("web-1.example").ok(),
+    };
+    assert_eq!(person.type_in("a42\n"), together(&three, decision));
+}
+
+#[test]
+fn what_joins_a_burst_after_it_was_seen_is_not_answered_with_it() {
+    let (mut person, three) = burst(&sample::pinned());
+    person.type_in("t");
+    person.sees_it();
+    let late = sample::again(&sample::pinned(), 5);
+    person.model.take(News::Asked(&late));
+    let others = [2, 3, 5].map(|id| RequestId([id; 16]));
+    person.model.take(News::Together(three[0].request, &others));
+    person.screen.follow(&person.model);
+    let denied = Decision::Deny(After::Nothing);
+    assert_eq!(person.type_in("d"), together(&three, denied));
+}
+
+#[test]
+fn what_leaves_a_burst_is_not_answered_and_the_last_one_is_alone() {
+    let (mut person, three) = burst(&sample::pinned());
+    person.type_in("t");
+    person.sees_it();
+    person.withdrawn(&three[1]);
+    assert!(
+        person.sees().contains("2 requests at once"),
+        "{}",
+        person.sees()
+    );
+    person.withdrawn(&three[2]);
+    assert!(!person.sees().contains("at once"), "{}", person.sees());
+    assert_eq!(person.type_in("a"), approve(&three[0], None, None));
+
+    // The one on the screen goes: another takes its place, alone and unseen.
+    let (mut person, three) = burst(&sample::pinned());
+    person.type_in("t");
+    person.sees_it();
+    person.withdrawn(&three[0]);
+    assert!(person.screen.is_unseen());
+    assert_eq!(person.type_in("a"), None);
+    person.sees_it();
+    assert_eq!(person.type_in("a"), approve(&three[1], None, None));
+}
+
+#[test]
+fn a_burst_that_does_not_fit_is_not_approved() {
+    let hosts: Vec<_> = (1..=9).map(sample::at_host).collect();
+    let mut person = Person::facing(&hosts);
+    let others: Vec<_> = hosts[1..].iter().map(|one| one.request).collect();
+    person.model.take(News::Together(hosts[0].request, &others));
+    person.type_in("t");
+    person.sees_it();
+    person.size = SMALL;
+    assert_eq!(person.type_in("a"), None);
+    assert!(person.sees().contains("do not fit"), "{}", person.sees());
+    person.size = USUAL;
+    let yes = Decision::Approve {
+        number: None,
+        name: None,
+    };
+    assert_eq!(person.type_in("a"), together(&hosts, yes));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Size;
+use vmux_proto::Now;
 use vmux_signer::Prompt;
 
 use super::draw;
@@ -17,6 +18,12 @@ use crate::front::{News, sample};
 
 /// 42 seconds before the requests end.
 const NOW: u64 = sample::DEADLINE - 42_000;
+
+/// The same, on 2026-01-02.
+const BOTH: Now = Now {
+    uptime: NOW,
+    wall: 1_767_312_000,
+};
 
 const SMALL: Size = Size::new(60, 15);
 const USUAL: Size = Size::new(80, 24);
@@ -37,7 +44,7 @@ fn world(prompts: &[Prompt]) -> (Screen, Model) {
 fn drawn(screen: &Screen, model: &Model, size: Size, theme: Theme) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(size.width, size.height)).unwrap();
     terminal
-        .draw(|frame| draw::draw(frame, model, screen, theme, NOW))
+        .draw(|frame| draw::draw(frame, model, screen, theme, BOTH))
         .unwrap();
     terminal.backend().buffer().clone()
 }

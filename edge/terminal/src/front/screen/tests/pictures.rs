@@ -1,8 +1,11 @@
 use super::*;
 use crate::front::AgentState;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Position;
 use ratatui::style::{Color, Modifier};
 use std::path::Path;
+use vmux_host::files::FileRefused;
+use vmux_host::log::LogFailed;
 use vmux_proto::Untrusted;
 use vmux_proto::message::Refusal;
 use vmux_proto::untrusted::is_visible;
@@ -22,6 +25,7 @@ fn all() -> Vec<(&'static str, Prompt)> {
         ("namesake", sample::namesake()),
         ("two-hops", sample::hops(2)),
         ("seven-hops", sample::hops(7)),
+        ("in-doubt", sample::in_doubt()),
     ]
 }
 
@@ -55,6 +59,32 @@ fn every_standing_looks_as_drawn_in_every_size() {
                 size,
                 &text(&drawn(&screen, &model, size, Theme::Colours)),
             );
+        }
+    }
+}
+
+#[test]
+fn a_burst_looks_as_drawn() {
+    let alike: Vec<_> = (1..=3)
+        .map(|id| sample::again(&sample::new(), id))
+        .collect();
+    let hosts: Vec<_> = [1, 2, 2, 3]
+        .into_iter()
+        .zip(1..)
+        .map(|(host, id)| sample::again(&sample::at_host(host), id))
+        .collect();
+    for (name, burst) in [("burst-alike", alike), ("burst-hosts", hosts)] {
+        let (mut screen, mut model) = world(&burst);
+        let others: Vec<_> = burst[1..].iter().map(|one| one.request).collect();
+        model.take(News::Together(burst[0].request, &others));
+        let before = text(&drawn(&screen, &model, SMALL, Theme::Colours));
+        compare(&format!("{name}-one"), SMALL, &before);
+        let t = KeyEvent::new(KeyCode::Char('t'), KeyModifiers::NONE);
+        assert_eq!(screen.key(t, &model, USUAL, NOW), None);
+        screen.seen(NOW - GUARD_MS);
+        for size in [SMALL, USUAL] {
+            let after = text(&drawn(&screen, &model, size, Theme::Colours));
+            compare(&format!("{name}-all"), size, &after);
         }
     }
 }
@@ -272,6 +302,12 @@ fn while_nobody_asks_the_screen_shows_what_there_is_and_what_was() {
         Withdrawn::Refused(Refusal::Denied),
     ));
     model.take(News::Refused(&tower, Refusal::Contradiction));
+    let full = failed_log();
+    model.take(News::Log(Some(&full)));
+    let in_42_minutes = BOTH.wall + 42 * 60;
+    let blocks = sample::blocks("x\u{1b}[2Jy", in_42_minutes);
+    model.take(News::Blocks(&blocks));
+    model.take(News::Suspended(link("fedcba9876543210"), &tower, true));
     for size in [SMALL, USUAL] {
         compare(
             "idle",
@@ -279,4 +315,14 @@ fn while_nobody_asks_the_screen_shows_what_there_is_and_what_was() {
             &text(&drawn(&screen, &model, size, Theme::Colours)),
         );
     }
+}
+
+/// What a full disk gives.
+fn failed_log() -> LogFailed {
+    let file = "/home/alice/.local/state/vmux-signer/log/log.jsonl".into();
+    LogFailed::System(FileRefused::Failed {
+        file,
+        doing: "write it",
+        cause: std::io::Error::from_raw_os_error(28),
+    })
 }
