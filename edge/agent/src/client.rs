@@ -8,7 +8,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{debug, info};
 use vmux_broker::known_hosts::{Lookup, Name, Verdict};
-use vmux_broker::{Answer, Ask, Asked, ClientId, Conversation, Event, SignAsk, Step, Unasked};
+use vmux_broker::{
+    Answer, Ask, Asked, ClientId, Conversation, Event, Shown, SignAsk, Step, Unasked,
+};
 use vmux_host::{clock, crypto, entropy};
 use vmux_proto::agent_wire::NotServed;
 use vmux_proto::destination::Destination;
@@ -76,6 +78,9 @@ const LOOKUP_WITHIN: Duration = Duration::from_secs(2);
 
 /// Bytes read at a time.
 const READ_SIZE: usize = 4096;
+
+/// How often a terminal is told how long is left.
+const TICK: Duration = Duration::from_secs(1);
 
 /// News kept for a client's terminal.
 const MAX_NEWS: usize = 16;
@@ -221,6 +226,7 @@ impl Client {
                     return Ok(answer.ok());
                 }
                 Some(event) = heard.recv() => line.show(&event),
+                () = tokio::time::sleep(TICK), if line.is_waiting() => line.tick(),
                 read = read(&self.stream), if listening => match read {
                     Ok(bytes) if bytes.is_empty() && can_take_long => {
                         self.desk.hub.gone(self.id).await.map_err(|_| HungUp)?;
@@ -359,43 +365,60 @@ fn reported(
 }
 
 /// The line in the client's terminal.
-struct Line(Option<Notice>);
+struct Line {
+    notice: Option<Notice>,
+    /// What is waited for, and until when, in milliseconds of uptime.
+    waiting: Option<(String, u64)>,
+}
 
 impl Line {
     fn new(notices: Notices, provenance: &Provenance) -> Self {
-        Self(match notices {
+        let notice = match notices {
             Notices::On => provenance.terminal.as_ref().and_then(Notice::open),
             Notices::Off => None,
-        })
+        };
+        Self {
+            notice,
+            waiting: None,
+        }
+    }
+
+    const fn is_waiting(&self) -> bool {
+        self.notice.is_some() && self.waiting.is_some()
+    }
+
+    /// Says how long is left.
+    fn tick(&mut self) {
+        if let (Some(notice), Some((text, deadline))) = (&mut self.notice, &self.waiting) {
+            let left = deadline.saturating_sub(clock::now().uptime).div_ceil(1000);
+            // What changes stands first: a narrow terminal cuts the end.
+            notice.waiting(&format!("{left} s: {text}"));
+        }
+    }
+
+    fn wait(&mut self, what: &str, shown: &Shown) {
+        let text = format!("{what}: {}", describe(&shown.waiting));
+        self.waiting = Some((text, shown.waiting.deadline));
+        self.tick();
     }
 
     fn show(&mut self, event: &Event) {
-        let Some(notice) = &mut self.0 else { return };
+        if self.notice.is_none() {
+            return;
+        }
         match event {
             Event::Asked(shown) => {
-                notice.waiting(&format!(
-                    "asking {}: {}",
-                    shown.waiting.phone,
-                    describe(&shown.waiting)
-                ));
+                self.wait(&format!("asking {}", shown.waiting.phone), shown);
             }
             Event::Received(shown) => {
-                notice.waiting(&format!(
-                    "approve on {}: {}",
-                    shown.waiting.phone,
-                    describe(&shown.waiting)
-                ));
+                self.wait(&format!("approve on {}", shown.waiting.phone), shown);
             }
             Event::Number(shown, number) => {
-                notice.waiting(&format!(
-                    "type {number} on {}: {}",
-                    shown.waiting.phone,
-                    describe(&shown.waiting)
-                ));
+                self.wait(&format!("type {number} on {}", shown.waiting.phone), shown);
             }
             Event::Ended(_, vmux_broker::Ended::Signed) => {
                 // The program's own output goes on; nothing needs to be said.
-                self.0 = None;
+                self.notice = None;
             }
             Event::Ended(..) | Event::Refused(..) => {
                 let told = Told::of(event);
@@ -403,7 +426,7 @@ impl Line {
                     .hint
                     .map(|hint| format!("; {hint}"))
                     .unwrap_or_default();
-                if let Some(notice) = self.0.take() {
+                if let Some(notice) = self.notice.take() {
                     notice.outcome(&format!("{}{hint}", told.text));
                 }
             }

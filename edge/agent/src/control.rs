@@ -9,12 +9,14 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use vmux_broker::{Reach, Status};
+use vmux_broker::{Progress, Reach};
 use vmux_harden::Protection;
 use vmux_proto::Untrusted;
 
 pub use crate::events::Told;
 use crate::events::describe;
+use crate::hub::Seen;
+use crate::provenance::title_of;
 
 /// What the command line asks of the daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +38,13 @@ pub enum Request {
         /// Its id, or its name if only one has it.
         phone: String,
     },
+    /// Take back the request whose id begins so.
+    Cancel {
+        /// As much of the id as tells it from others.
+        request: String,
+    },
+    /// Go on after a phone disowned a request.
+    Resume,
 }
 
 /// What the person says of two codes.
@@ -83,6 +92,20 @@ pub enum Reply {
         #[serde(skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     },
+    /// A request was taken back.
+    Cancelled {
+        /// Its id.
+        request: String,
+        /// One line for people, escaped.
+        what: String,
+    },
+    /// The agent goes on.
+    Resumed {
+        /// The phones that had stopped it.
+        phones: Vec<String>,
+        /// Whether it is locked with a passphrase besides.
+        passphrase: Wanted,
+    },
     /// It is not done.
     Failed {
         /// Why.
@@ -104,6 +127,16 @@ impl Reply {
             fault: Fault::Failure,
         }
     }
+}
+
+/// Whether something is wanted of the person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wanted {
+    /// It is.
+    Yes,
+    /// It is not.
+    No,
 }
 
 /// Why something is not done.
@@ -143,6 +176,15 @@ pub struct Report {
     pub phones: Vec<Phone>,
     /// The requests that wait for a person.
     pub waiting: Vec<Waiting>,
+    /// Programs and hosts of which nothing is asked for some seconds.
+    #[serde(default)]
+    pub paused: Vec<Held>,
+    /// Programs and hosts that are blocked on a phone.
+    #[serde(default)]
+    pub blocked: Vec<Held>,
+    /// The log.
+    #[serde(default)]
+    pub log: LogState,
     /// Where identities are managed.
     pub note: String,
     /// What protects the daemon's process, and what does not.
@@ -167,6 +209,9 @@ pub struct Phone {
     pub paired: u64,
     /// When it was last connected, in seconds since 1970.
     pub seen: u64,
+    /// Whether the person said on it that a request was not theirs, so that nothing is signed.
+    #[serde(default)]
+    pub suspended: bool,
     /// What it can sign with.
     pub identities: Vec<Identity>,
 }
@@ -203,10 +248,50 @@ pub struct Waiting {
     pub seconds_left: u64,
     /// The command that asks.
     pub command: Option<String>,
+    /// What was run and from where, escaped.
+    #[serde(default)]
+    pub title: String,
+    /// Who is counted for limits, escaped.
+    #[serde(default)]
+    pub source: String,
+    /// How far it has come: `recording`, `queued`, `sent`, `shown`, `approved`.
+    #[serde(default)]
+    pub stage: String,
+    /// How many clients wait for it.
+    #[serde(default)]
+    pub askers: usize,
+}
+
+/// A program or host that is paused or blocked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Which, escaped.
+    pub source: String,
+    /// The phone's id, for blocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+    /// Seconds left.
+    pub seconds_left: u64,
+}
+
+/// The log at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogState {
+    /// Lines that are stored.
+    pub lines: u64,
+    /// Number of lines and digest, as phones remember it.
+    pub head: String,
+    /// Why it cannot be written, if it cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failing: Option<String>,
+    /// The next step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 impl Report {
-    pub(crate) fn new(status: &Status, socket: &Path, relay: &str, uptime: u64) -> Self {
+    pub(crate) fn new(seen: &Seen, socket: &Path, relay: &str, uptime: u64) -> Self {
+        let status = &seen.status;
         let phones = status.phones.iter().map(|phone| Phone {
             id: phone.id.to_string(),
             name: phone.name.to_string(),
@@ -220,6 +305,7 @@ impl Report {
             relay: phone.relay.clone(),
             paired: phone.paired,
             seen: phone.seen,
+            suspended: phone.suspended,
             identities: phone
                 .identities
                 .iter()
@@ -251,7 +337,36 @@ impl Report {
                 .processes
                 .first()
                 .map(|process| Untrusted::new(&process.command).to_string()),
+            title: title_of(&one.reported).to_string(),
+            source: one.source.to_string(),
+            stage: match one.stage {
+                Progress::Recording => "recording",
+                Progress::Queued => "queued",
+                Progress::Sent => "sent",
+                Progress::Shown => "shown",
+                Progress::Approved => "approved",
+            }
+            .to_owned(),
+            askers: one.askers,
         });
+        let left = |until: u64| until.saturating_sub(uptime).div_ceil(1000);
+        let paused = status.paused.iter().map(|(source, until)| Held {
+            source: source.to_string(),
+            phone: None,
+            seconds_left: left(*until),
+        });
+        let blocked = status.blocked.iter().map(|(link, source, until)| Held {
+            source: source.to_string(),
+            phone: Some(link.to_string()),
+            seconds_left: left(*until),
+        });
+        let unwritten = seen.unwritten.as_ref().filter(|_| status.log_failing);
+        let log = LogState {
+            lines: status.log.lines,
+            head: status.log.to_string(),
+            failing: unwritten.map(|unwritten| unwritten.reason.clone()),
+            hint: unwritten.map(|unwritten| unwritten.hint.clone()),
+        };
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -260,6 +375,9 @@ impl Report {
             locked: status.locked,
             phones: phones.collect(),
             waiting: waiting.collect(),
+            paused: paused.collect(),
+            blocked: blocked.collect(),
+            log,
             note: MANAGED.to_owned(),
             protections: Vec::new(),
         }

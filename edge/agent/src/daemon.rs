@@ -12,17 +12,17 @@ use tracing::{debug, info, warn};
 use vmux_broker::{Broker, ClientId, Reach};
 use vmux_harden::{Protection, in_words};
 use vmux_host::clock;
+use vmux_host::log::{self, AuditLog, LogRefused};
 use vmux_host::state_dir::StateRefused;
-use vmux_proto::audit::Head;
 use vmux_proto::message::{Hello, VERSION};
 use vmux_relay::{BindFailed, Limits as RelayLimits, Relay};
 
 use crate::client::{Client, Desk, Notices};
 use crate::config::Config;
-use crate::control::{Reply, Report, Request, Wire, WireBroken};
-use crate::events::Told;
+use crate::control::{Reply, Report, Request, Wanted, Wire, WireBroken};
+use crate::events::{Told, describe};
 use crate::hosts::Hosts;
-use crate::hub::{Hub, NotDone};
+use crate::hub::{Hub, NotDone, Seen};
 use crate::pairing;
 use crate::provenance::Peer;
 use crate::reserved::Reserved;
@@ -48,6 +48,10 @@ pub(crate) enum StartFailed {
     Socket(#[from] SocketRefused),
     #[error("{0}")]
     Relay(#[from] BindFailed),
+    #[error("the log is not opened: {0}")]
+    Log(#[from] LogRefused),
+    #[error("no thread can be started: {0}")]
+    Thread(#[from] std::io::Error),
 }
 
 impl StartFailed {
@@ -56,6 +60,8 @@ impl StartFailed {
         match self {
             Self::State(refused) => refused.hint(),
             Self::Socket(refused) => refused.hint(),
+            Self::Log(refused) => refused.hint(),
+            Self::Thread(_) => "look for what uses up the system's threads".to_owned(),
             Self::Relay(_) => {
                 "choose another address with --relay-listen, or use a relay elsewhere: \
                  [relay] url in the configuration"
@@ -108,6 +114,7 @@ impl Daemon {
             looks,
             protections,
         } = reserved;
+        let (log, head) = AuditLog::open(&state, log::Limits::default())?;
         let agent_socket = agent.listen().await?;
         let control_socket = control.listen().await?;
         let control = control_socket.path().to_owned();
@@ -120,9 +127,10 @@ impl Daemon {
         };
         let hello = hello(config);
         let hub = Hub::start(
-            Broker::new(hello.clone(), config.limits(), phones, Head::EMPTY),
+            Broker::new(hello.clone(), config.limits(), phones, head),
             state,
-        );
+            log,
+        )?;
         let desk = Desk {
             hub: hub.clone(),
             hosts: Arc::new(Hosts::of(&setting.home)),
@@ -344,9 +352,9 @@ impl Office {
         match request.unwrap_or(Err(WireBroken::Ended))? {
             Request::Status => {
                 let reply = match self.hub.status().await {
-                    Ok(status) => Reply::Status(Report {
+                    Ok(seen) => Reply::Status(Report {
                         protections: self.protections.clone(),
-                        ..Report::new(&status, &self.socket, &self.relay, clock::now().uptime)
+                        ..Report::new(&seen, &self.socket, &self.relay, clock::now().uptime)
                     }),
                     Err(stopping) => failed(stopping, "start it again"),
                 };
@@ -365,6 +373,14 @@ impl Office {
             }
             Request::Unpair { phone } => {
                 let reply = self.unpair(&phone).await;
+                wire.send(&reply).await
+            }
+            Request::Cancel { request } => {
+                let reply = self.cancel(&request).await;
+                wire.send(&reply).await
+            }
+            Request::Resume => {
+                let reply = self.resume().await;
                 wire.send(&reply).await
             }
         }
@@ -388,8 +404,57 @@ impl Office {
         }
     }
 
+    /// Takes back the one request whose id begins so.
+    async fn cancel(&self, request: &str) -> Reply {
+        let Ok(Seen { status, .. }) = self.hub.status().await else {
+            return failed(NotDone::Stopping, "start it again");
+        };
+        let named: Vec<_> = status
+            .waiting
+            .iter()
+            .filter(|one| !request.is_empty() && one.id.to_string().starts_with(request))
+            .collect();
+        let one = match named.as_slice() {
+            [one] => one,
+            [] => {
+                let reason = "no request with this id waits";
+                return failed(reason, "see `vmux-agent requests`");
+            }
+            _ => {
+                let reason = "several ids begin like this";
+                return failed(reason, "give more of the id");
+            }
+        };
+        match self.hub.cancel(one.id).await {
+            Ok(()) => Reply::Cancelled {
+                request: one.id.to_string(),
+                what: describe(one),
+            },
+            Err(stopping) => failed(stopping, "start it again"),
+        }
+    }
+
+    async fn resume(&self) -> Reply {
+        let Ok(Seen { status, .. }) = self.hub.status().await else {
+            return failed(NotDone::Stopping, "start it again");
+        };
+        let suspended = status.phones.iter().filter(|phone| phone.suspended);
+        let names = suspended.map(|phone| phone.name.to_string()).collect();
+        match self.hub.resume().await {
+            Ok(()) => Reply::Resumed {
+                phones: names,
+                passphrase: if status.locked {
+                    Wanted::Yes
+                } else {
+                    Wanted::No
+                },
+            },
+            Err(stopping) => failed(stopping, "start it again"),
+        }
+    }
+
     async fn unpair(&self, phone: &str) -> Reply {
-        let Ok(status) = self.hub.status().await else {
+        let Ok(Seen { status, .. }) = self.hub.status().await else {
             return failed(NotDone::Stopping, "start it again");
         };
         let named: Vec<_> = status

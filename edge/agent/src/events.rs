@@ -5,6 +5,8 @@ use vmux_broker::{Ended, Event, Locking, Shown, Waiting};
 use vmux_host::output::Paint;
 use vmux_proto::Untrusted;
 
+use crate::provenance::title_of;
+
 /// An event for a program that watches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct Told {
@@ -68,7 +70,7 @@ impl Told {
                 told("signed", format!("signed: {}", describe(&shown.waiting))),
             ),
             Event::Ended(shown, Ended::Denied(denial)) => {
-                let text = format!("not signed: {}", denial);
+                let text = format!("not signed: {denial}");
                 let told = Self {
                     hint: Some(denial.hint().to_owned()),
                     ..told(denial.name(), text)
@@ -76,7 +78,7 @@ impl Told {
                 about(shown, told)
             }
             Event::Refused(_, denial) => {
-                let text = format!("refused without asking: {}", denial);
+                let text = format!("refused without asking: {denial}");
                 Self {
                     hint: Some(denial.hint().to_owned()),
                     ..told(denial.name(), text)
@@ -130,7 +132,13 @@ pub(crate) fn describe(waiting: &Waiting) -> String {
         1 => ", forwarded over 1 host".to_owned(),
         more => format!(", forwarded over {more} hosts"),
     };
-    format!("{}{at} with {}{hops}", waiting.what, waiting.identity)
+    let title = title_of(reported);
+    let by = if title.raw().is_empty() {
+        String::new()
+    } else {
+        format!(", asked by {title}")
+    };
+    format!("{}{at} with {}{hops}{by}", waiting.what, waiting.identity)
 }
 
 /// Fields, not sentences; hosts and users stay out of the default level.
@@ -162,7 +170,7 @@ pub(crate) fn log(event: &Event) {
         Event::Sent(shown) => debug!(request = %shown.waiting.id, "sent"),
         Event::Approved(shown) => debug!(request = %shown.waiting.id, "approved"),
         Event::Questioned(link, _) => {
-            warn!(%link, "the phone's log does not go on from where it was")
+            warn!(%link, "the phone's log does not go on from where it was");
         }
         Event::Locking(locking) => info!(?locking, "lock"),
     }

@@ -8,11 +8,15 @@ use vmux_broker::{
     Answer, Asked, Broker, ClientId, Entropy, Event, Input, LinkId, Output, PhoneRecord, Shown,
     Status, Unasked, stretch,
 };
+use vmux_host::log::{self, AuditLog};
 use vmux_host::state_dir::{FileKind, StateDir};
 use vmux_host::{clock, crypto, entropy};
+use vmux_proto::audit::{self, Entry, Head};
+use vmux_proto::message::RequestId;
 
 use crate::events;
 use crate::links::{LinkEvent, Links};
+use crate::recorder::{Full, Recorder, Report, Unwritten};
 
 /// Speaks to the hub.
 #[derive(Clone, Debug)]
@@ -53,6 +57,14 @@ pub(crate) struct Waiter {
     pub(crate) news: mpsc::Sender<Arc<Event>>,
 }
 
+/// The agent at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) status: Status,
+    /// Why the log cannot be written, if it cannot.
+    pub(crate) unwritten: Option<Unwritten>,
+}
+
 enum Order {
     Ask(Box<(Asked, Waiter)>),
     Gone(ClientId),
@@ -61,12 +73,19 @@ enum Order {
     Link(LinkId, LinkEvent),
     Pair(Box<PhoneRecord>, oneshot::Sender<Result<(), NotDone>>),
     Unpair(LinkId, oneshot::Sender<Result<(), NotDone>>),
-    Status(oneshot::Sender<Status>),
+    Status(oneshot::Sender<Seen>),
+    Written(Report),
+    Proof(LinkId, Vec<audit::Growth>),
+    Cancel(RequestId),
+    Resume,
     Stop(oneshot::Sender<()>),
 }
 
 /// Orders that wait for the hub; senders wait when it is full.
 const MAX_ORDERS: usize = 1024;
+
+/// How long the last lines of the log may take when the agent stops.
+const STORE_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Events a slow watcher may lag behind before it misses some.
 const MAX_EVENTS: usize = 256;
@@ -83,7 +102,7 @@ pub(crate) const PHONES_KIND: FileKind = FileKind {
 
 impl Hub {
     /// Starts the hub.
-    pub(crate) fn start(broker: Broker, state: StateDir) -> Self {
+    pub(crate) fn start(broker: Broker, state: StateDir, log: AuditLog) -> std::io::Result<Self> {
         let (orders, inbox) = mpsc::channel(MAX_ORDERS);
         let (events, _) = broadcast::channel(MAX_EVENTS);
         let (publish, listed) = watch::channel(Arc::new(broker.listed()));
@@ -93,6 +112,12 @@ impl Hub {
             listed,
         };
         let links = Links::new(hub.clone());
+        let reports = hub.orders.clone();
+        let recorder = Recorder::start(log, move |report| {
+            if reports.blocking_send(Order::Written(report)).is_err() {
+                warn!("the agent stopped while the log was written");
+            }
+        })?;
         let keeper = Keeper {
             broker,
             state,
@@ -100,10 +125,12 @@ impl Hub {
             hub: hub.clone(),
             listed: publish,
             waiters: BTreeMap::new(),
+            recorder,
+            unwritten: None,
             store_failed: false,
         };
         drop(tokio::spawn(keeper.run(inbox)));
-        hub
+        Ok(hub)
     }
 
     /// The identities at this moment. Nobody waits for the broker to list them (I19).
@@ -148,7 +175,17 @@ impl Hub {
         result.await.unwrap_or(Err(NotDone::Stopping))
     }
 
-    pub(crate) async fn status(&self) -> Result<Status, Stopping> {
+    /// Takes a request back.
+    pub(crate) async fn cancel(&self, request: RequestId) -> Result<(), Stopping> {
+        self.send(Order::Cancel(request)).await
+    }
+
+    /// Goes on after a phone disowned a request.
+    pub(crate) async fn resume(&self) -> Result<(), Stopping> {
+        self.send(Order::Resume).await
+    }
+
+    pub(crate) async fn status(&self) -> Result<Seen, Stopping> {
         let (reply, status) = oneshot::channel();
         self.send(Order::Status(reply)).await?;
         status.await.map_err(|_| Stopping)
@@ -175,6 +212,9 @@ struct Keeper {
     hub: Hub,
     listed: watch::Sender<Listed>,
     waiters: BTreeMap<ClientId, Waiter>,
+    recorder: Recorder,
+    /// Why the last line of the log could not be written.
+    unwritten: Option<Unwritten>,
     /// Whether the last attempt to store the phones failed.
     store_failed: bool,
 }
@@ -185,6 +225,7 @@ impl Keeper {
         for link in records {
             self.connect(link);
         }
+        self.note(audit::Event::Started);
         loop {
             let deadline = self.broker.deadline();
             let tick = async {
@@ -196,7 +237,7 @@ impl Keeper {
             tokio::select! {
                 order = inbox.recv() => match order {
                     Some(Order::Stop(done)) => {
-                        self.stop().await;
+                        self.stop(&mut inbox).await;
                         return tell_done(done, ());
                     }
                     Some(order) => self.order(order),
@@ -248,7 +289,15 @@ impl Keeper {
                 };
                 tell_done(done, result);
             }
-            Order::Status(reply) => tell_done(reply, self.broker.status()),
+            Order::Status(reply) => {
+                let status = self.broker.status();
+                let unwritten = self.unwritten.clone();
+                tell_done(reply, Seen { status, unwritten });
+            }
+            Order::Written(report) => self.written(report),
+            Order::Proof(link, growth) => self.handle(Input::Proof(link, growth)),
+            Order::Cancel(request) => self.handle(Input::Cancel(request)),
+            Order::Resume => self.handle(Input::Resume),
             // Taken by the loop, which ends with it.
             Order::Stop(done) => tell_done(done, ()),
         }
@@ -309,8 +358,11 @@ impl Keeper {
             Output::Disconnect(link) => self.links.leave(link),
             Output::Store => self.store(),
             Output::Stretch(client, passphrase, job) => self.stretch(client, passphrase, job),
-            Output::Record(line) => self.handle(Input::Recorded(line.after.lines)),
-            Output::Prove(link, _) => self.handle(Input::Proof(link, Vec::new())),
+            Output::Record(line) => {
+                let taken = self.recorder.record(line);
+                self.lost(taken);
+            }
+            Output::Prove(link, head) => self.prove(link, head),
             Output::Event(event) => self.tell(event),
         }
     }
@@ -362,10 +414,66 @@ impl Keeper {
         drop(self.hub.events.send(event));
     }
 
-    async fn stop(mut self) {
+    fn note(&mut self, event: audit::Event) {
+        self.handle(Input::Note(Box::new(Entry::new(event))));
+    }
+
+    fn written(&mut self, report: Report) {
+        let settled = self.recorder.reported(&report);
+        match report.written {
+            Ok(lines) => {
+                if lines > self.broker.status().log.lines {
+                    self.unwritten = None;
+                }
+                self.handle(Input::Recorded(lines));
+            }
+            Err(unwritten) => {
+                self.unwritten = Some(unwritten);
+                self.handle(Input::NotRecorded);
+            }
+        }
+        self.lost(settled);
+    }
+
+    fn lost(&mut self, taken: Result<(), Full>) {
+        if let Err(Full) = taken {
+            self.unwritten = Some(Unwritten::full());
+            self.handle(Input::NotRecorded);
+        }
+    }
+
+    /// Reads the log's files on a thread of its own.
+    fn prove(&self, link: LinkId, head: Head) {
+        let orders = self.hub.orders.clone();
+        let path = self.state.path().to_owned();
+        drop(tokio::task::spawn_blocking(move || {
+            let growth = log::growth(&path, head).unwrap_or_else(|refused| {
+                error!(error = %refused, hint = refused.hint(), "the log cannot be read");
+                None
+            });
+            let proof = Order::Proof(link, growth.unwrap_or_default());
+            if orders.blocking_send(proof).is_err() {
+                warn!("the agent stopped while the log was read");
+            }
+        }));
+    }
+
+    async fn stop(mut self, inbox: &mut mpsc::Receiver<Order>) {
         let clients: Vec<_> = self.waiters.keys().copied().collect();
         for client in clients {
             self.handle(Input::Gone(client));
+        }
+        self.note(audit::Event::Stopped);
+        let stored = async {
+            while !self.recorder.is_idle() {
+                match inbox.recv().await {
+                    Some(order) => self.order(order),
+                    None => break,
+                }
+            }
+        };
+        if tokio::time::timeout(STORE_WITHIN, stored).await.is_err() {
+            warn!("the last lines of the log may be missing: the disk does not answer");
         }
         self.links.leave_all().await;
     }

@@ -14,6 +14,7 @@ mod hub;
 mod links;
 mod pairing;
 pub mod provenance;
+mod recorder;
 mod reserved;
 mod sandbox;
 pub mod socket;

@@ -75,7 +75,9 @@ pub(crate) fn look() {
 fn reach(setting: &Setting, config: &Config, phones: &[PhoneRecord]) -> Reach {
     let mut reads: Vec<PathBuf> = SYSTEM.iter().map(PathBuf::from).collect();
     // The directory, because ssh replaces known_hosts by renaming.
-    reads.push(setting.home.join(".ssh"));
+    let own = setting.home.join(".ssh");
+    reads.extend(linked_files(&own));
+    reads.push(own);
     let socket = setting.socket.0.parent().unwrap_or(Path::new("/"));
     Reach {
         reads,
@@ -86,6 +88,16 @@ fn reach(setting: &Setting, config: &Config, phones: &[PhoneRecord]) -> Reach {
         connects: connects(config, phones),
         abstract_sockets: desktop_bus(std::env::var_os("DBUS_SESSION_BUS_ADDRESS").as_deref()),
     }
+}
+
+/// What the files of known hosts lead to if they are links, as those of managed home directories are.
+/// A list of revoked keys must not vanish because it lies elsewhere.
+fn linked_files(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    ["known_hosts", "known_hosts2"]
+        .map(|name| dir.join(name))
+        .into_iter()
+        .filter(|path| path.is_symlink())
+        .filter_map(|path| path.canonicalize().ok())
 }
 
 fn binds(config: &Config) -> Ports {

@@ -43,7 +43,9 @@ pub(super) async fn reply(wire: &mut Wire) -> Result<Reply, Failure> {
         | Reply::Told { .. }
         | Reply::Offer { .. }
         | Reply::Code { .. }
-        | Reply::Done { .. }) => Ok(reply),
+        | Reply::Done { .. }
+        | Reply::Cancelled { .. }
+        | Reply::Resumed { .. }) => Ok(reply),
     }
 }
 
@@ -56,6 +58,8 @@ pub(super) async fn report(state_dir: &Path) -> Result<Report, Failure> {
         | Reply::Offer { .. }
         | Reply::Code { .. }
         | Reply::Done { .. }
+        | Reply::Cancelled { .. }
+        | Reply::Resumed { .. }
         | Reply::Failed { .. } => Err(broken(WireBroken::NotUnderstood)),
     }
 }

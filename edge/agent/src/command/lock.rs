@@ -11,7 +11,9 @@ use vmux_host::private_file;
 use vmux_proto::wire::Writer;
 use zeroize::Zeroizing;
 
-use super::{Failure, status};
+use super::{Failure, ask as control, status};
+use crate::control::{Reply, Request, Wanted};
+use crate::daemon::Setting;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -45,11 +47,24 @@ pub(super) async fn lock(socket: &Path, options: &Options, output: &Output) -> R
     ))
 }
 
+/// What a phone stopped goes on by the control socket, which only the owner of the state reaches;
+/// what a passphrase locked needs the passphrase, too.
 pub(super) async fn unlock(
-    socket: &Path,
+    setting: &Setting,
     options: &Options,
     output: &Output,
 ) -> Result<(), Failure> {
+    let socket = &setting.socket.0;
+    if let Some((phones, passphrase)) = resume(setting).await?
+        && !phones.is_empty()
+    {
+        let told = serde_json::json!({ "event": "resumed", "phones": phones });
+        let names = phones.join(", ");
+        output.tell(&told, |_| format!("requests go to {names} again"))?;
+        if passphrase == Wanted::No {
+            return Ok(());
+        }
+    }
     let passphrase = passphrase(options, "Passphrase to unlock the agent: ")?;
     if send(socket, UNLOCK, &passphrase).await? {
         let told = serde_json::json!({ "event": "unlocked" });
@@ -59,6 +74,23 @@ pub(super) async fn unlock(
         "the agent was not unlocked",
         "the passphrase is wrong, or the agent is not locked; see `vmux-agent status`",
     ))
+}
+
+/// The phones that had stopped the agent; none if the control socket has no agent.
+async fn resume(setting: &Setting) -> Result<Option<(Vec<String>, Wanted)>, Failure> {
+    let Ok(mut wire) = control::ask(&setting.state_dir, &Request::Resume).await else {
+        return Ok(None);
+    };
+    Ok(match control::reply(&mut wire).await? {
+        Reply::Resumed { phones, passphrase } => Some((phones, passphrase)),
+        Reply::Status(_)
+        | Reply::Told { .. }
+        | Reply::Offer { .. }
+        | Reply::Code { .. }
+        | Reply::Done { .. }
+        | Reply::Cancelled { .. }
+        | Reply::Failed { .. } => None,
+    })
 }
 
 fn passphrase(options: &Options, question: &str) -> Result<Zeroizing<String>, Failure> {

@@ -2,10 +2,13 @@
 mod ask;
 mod env;
 mod lock;
+mod log;
 mod pair;
+mod requests;
 mod run;
 mod show;
 mod up;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -84,8 +87,17 @@ enum Verb {
     Status,
     /// Lock the agent with a passphrase
     Lock(lock::Options),
-    /// Unlock it
+    /// Unlock it, and go on after a request was marked as not yours on a phone
     Unlock(lock::Options),
+    /// Show what happened: who asked for what, and what became of it
+    Log(log::Options),
+    /// List the requests that wait, or take one back
+    Requests(requests::Options),
+    /// Explain a decision: what was checked, what decided, what to do next
+    Why {
+        /// The beginning of the request's id [default: the last decision]
+        id: Option<String>,
+    },
     /// Print shell lines that set SSH_AUTH_SOCK
     Env(env::Options),
 }
@@ -229,7 +241,12 @@ async fn dispatch(common: &Common, verb: Verb, output: &Output) -> Result<(), Fa
         Verb::Keys => show::keys(&place.setting, output).await,
         Verb::Status => show::status(&place.setting, output).await,
         Verb::Lock(options) => lock::lock(&place.setting.socket.0, &options, output).await,
-        Verb::Unlock(options) => lock::unlock(&place.setting.socket.0, &options, output).await,
+        Verb::Unlock(options) => lock::unlock(&place.setting, &options, output).await,
+        Verb::Log(options) => log::log(&place.setting.state_dir, &options, output).await,
+        Verb::Requests(options) => {
+            requests::requests(&place.setting.state_dir, options, output).await
+        }
+        Verb::Why { id } => why::why(&place.setting.state_dir, id.as_deref(), output),
         Verb::Env(options) => env::env(&place.setting.socket.0, &options, output),
     }
 }

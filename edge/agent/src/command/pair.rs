@@ -49,6 +49,8 @@ pub(super) async fn with_offer(
         | Reply::Told { .. }
         | Reply::Offer { .. }
         | Reply::Done { .. }
+        | Reply::Cancelled { .. }
+        | Reply::Resumed { .. }
         | Reply::Failed { .. } => String::new(),
     })?;
     forget_typed_ahead();
@@ -83,6 +85,8 @@ pub(super) async fn with_offer(
         | Reply::Told { .. }
         | Reply::Offer { .. }
         | Reply::Code { .. }
+        | Reply::Cancelled { .. }
+        | Reply::Resumed { .. }
         | Reply::Failed { .. } => String::new(),
     })?;
     Ok(())

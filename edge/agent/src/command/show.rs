@@ -67,6 +67,8 @@ pub(super) async fn unpair(
         | Reply::Told { .. }
         | Reply::Offer { .. }
         | Reply::Code { .. }
+        | Reply::Cancelled { .. }
+        | Reply::Resumed { .. }
         | Reply::Failed { .. } => "done".to_owned(),
     })?;
     Ok(())
@@ -101,6 +103,26 @@ fn whole(report: &Report, paint: Paint) -> String {
     for one in &report.waiting {
         lines.push(format!("waiting  {}", waiting(one, paint)));
     }
+    for one in &report.paused {
+        let (source, left) = (&one.source, one.seconds_left);
+        lines.push(paint.yellow(format!(
+            "paused   {source}: denied or left unanswered, {left} s left"
+        )));
+    }
+    for one in &report.blocked {
+        let (source, minutes) = (&one.source, one.seconds_left.div_ceil(60));
+        lines.push(paint.yellow(format!(
+            "blocked  {source}: on the phone, {minutes} min left"
+        )));
+    }
+    if let Some(reason) = &report.log.failing {
+        let hint = report.log.hint.as_deref().unwrap_or_default();
+        lines.push(paint.red(format!(
+            "log      cannot be written, so nothing is signed: {reason}; {hint}"
+        )));
+    } else {
+        lines.push(format!("log      {} lines", report.log.lines));
+    }
     let (on, off) = vmux_harden::in_words(&report.protections);
     if !on.is_empty() {
         lines.push(paint.dim(format!("guarded  {on}")));
@@ -114,6 +136,9 @@ fn whole(report: &Report, paint: Paint) -> String {
 
 fn phone(phone: &Phone, paint: Paint) -> String {
     let state = match phone.state.as_str() {
+        _ if phone.suspended => {
+            paint.red("stopped: a request was marked as not yours; go on with `vmux-agent unlock`")
+        }
         "connected" => paint.green("connected"),
         "away" => paint.yellow("away: open the signer"),
         _ => paint.red(format!("the relay {} is not reached", phone.relay)),
@@ -125,7 +150,7 @@ fn phone(phone: &Phone, paint: Paint) -> String {
     )
 }
 
-fn waiting(waiting: &Waiting, paint: Paint) -> String {
+pub(super) fn waiting(waiting: &Waiting, paint: Paint) -> String {
     let number = waiting.number.as_ref().map_or_else(String::new, |number| {
         format!(
             "  {}",
@@ -133,8 +158,12 @@ fn waiting(waiting: &Waiting, paint: Paint) -> String {
         )
     });
     let left = waiting.seconds_left;
+    let others = match waiting.askers {
+        0 | 1 => String::new(),
+        many => format!(" ({many} clients wait)"),
+    };
     format!(
-        "{}  {}  {left} s left{number}",
+        "{}  {}{others}  {left} s left{number}",
         waiting.request, waiting.what
     )
 }

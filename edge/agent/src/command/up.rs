@@ -111,6 +111,8 @@ async fn show(setting: &Setting, output: &Output) -> Result<(), Failure> {
             | Reply::Offer { .. }
             | Reply::Code { .. }
             | Reply::Done { .. }
+            | Reply::Cancelled { .. }
+            | Reply::Resumed { .. }
             | Reply::Failed { .. } => String::new(),
         })?;
     }

@@ -27,6 +27,7 @@ use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 use vmux_broker::ssh_argv::Invocation;
 use vmux_proto::Untrusted;
+use vmux_proto::audit::Program;
 use vmux_proto::limits::MAX_HINT;
 use vmux_proto::message::{Process as ReportedProcess, Reported};
 
@@ -131,6 +132,34 @@ pub struct Terminal {
     pub device: u64,
 }
 
+/// As [`Provenance::title`], of what a request carries.
+pub(crate) fn title_of(reported: &Reported) -> Untrusted {
+    let processes = reported.processes.iter();
+    title_of_parts(processes.map(|one| (one.pid, &*one.program, &*one.command)))
+}
+
+/// As [`Provenance::title`], of what a record of the log carries.
+pub(crate) fn title_of_programs(programs: &[Program]) -> Untrusted {
+    title_of_parts(
+        programs
+            .iter()
+            .map(|one| (one.pid, &*one.path, &*one.command)),
+    )
+}
+
+fn title_of_parts<'a>(parts: impl Iterator<Item = (u32, &'a str, &'a str)>) -> Untrusted {
+    let chain: Vec<_> = parts
+        .map(|(pid, program, command)| Process {
+            pid,
+            program: (!program.is_empty()).then(|| Untrusted::new(program)),
+            words: command.split(' ').map(Untrusted::new).collect(),
+            directory: None,
+            started: None,
+        })
+        .collect();
+    Untrusted::new(&title::title(&chain))
+}
+
 impl Provenance {
     /// What the client's command line says about where it goes, if the client is `ssh`.
     pub fn invocation(&self) -> Option<Invocation> {
@@ -181,6 +210,7 @@ impl Provenance {
                 .invocation()
                 .and_then(|invocation| invocation.names().into_iter().next())
                 .map(|name| bounded(&name.as_str().into())),
+            origin: title::origin(&self.chain),
             ..Reported::default()
         }
     }
