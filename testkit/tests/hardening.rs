@@ -8,13 +8,15 @@
 )]
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
-use vmux_testkit::{Home, Place, Port, Running, Workstation, eventually, is_root, product};
+use vmux_testkit::{
+    Home, KeyKind, Place, Port, Running, Workstation, World, eventually, is_root, product,
+};
 
 /// Debian's own: one below a home directory is out of reach for other users.
 const PYTHON: &str = "/usr/bin/python3";
@@ -214,6 +216,42 @@ fn the_relay_is_restricted_and_says_so() {
     is_restricted(relay.id());
     assert_eq!(children(relay.id()), [0; 0]);
     relay.stop().ok().says(&["closed to debuggers", "seccomp"]);
+}
+
+/// What the workstation's `known_hosts` says about the host of the last login.
+fn known_as(world: &World, host: &str) -> Option<String> {
+    let before = world.seen();
+    world.logs_in(host);
+    let prompt = world.phone.one_prompt_since(before);
+    let known = prompt.pointer("/reported/known_hosts")?.as_str()?;
+    known.split(' ').next().map(str::to_owned)
+}
+
+#[test]
+fn the_agent_reads_known_hosts_wherever_it_was_and_no_file_that_was_out_of_reach() {
+    let place = Place::new();
+    let workstation = Workstation::new(place.home("desk"), "workbench");
+    let own = workstation.home().path().join(".ssh/known_hosts");
+    let elsewhere = workstation.home().write("managed/known_hosts", "");
+    fs::remove_file(&own).unwrap();
+    symlink(&elsewhere, &own).unwrap();
+    let world = World::of(place, workstation, KeyKind::Ecdsa);
+    let _server = world.server("web1");
+    assert_eq!(known_as(&world, "web1").as_deref(), Some("web1"));
+
+    // The same words in a file that nobody named when the agent started.
+    let later = world.workstation.home().path().join("managed/later");
+    fs::copy(&elsewhere, &later).unwrap();
+    fs::remove_file(&own).unwrap();
+    symlink(&later, &own).unwrap();
+    let landlock = state_of(&world.workstation.status(), "landlock");
+    let expected = (landlock != "on").then_some("web1");
+    assert_eq!(known_as(&world, "web1").as_deref(), expected);
+
+    // A file in the place of the link is within reach, as ssh makes it.
+    fs::remove_file(&own).unwrap();
+    fs::copy(&later, &own).unwrap();
+    assert_eq!(known_as(&world, "web1").as_deref(), Some("web1"));
 }
 
 #[test]
