@@ -604,6 +604,15 @@ fn the_log_is_shown_and_checked_and_a_change_is_found_with_its_place() {
     home.put(".local/state/vmux-signer/log/log.jsonl", &changed);
     let broken = home.failed(&["log", "--verify"], 1);
     assert!(broken.contains("log.jsonl, line 2 "), "{broken}");
+    home.put(
+        ".local/state/vmux-signer/log/log.jsonl",
+        &format!("{whole}?\n"),
+    );
+    let strange = home.failed(&["log"], 1);
+    assert!(
+        strange.contains("no records, and are not shown: 1\n"),
+        "{strange}"
+    );
     let output = home.run(&["log", "--verify", "--json"]);
     let event: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(

@@ -1,5 +1,6 @@
 //! `vmux-signer log`
 
+use std::io::ErrorKind;
 use std::thread;
 use std::time::Duration;
 
@@ -27,21 +28,25 @@ pub(super) fn log(desktop: &Desktop<'_>, log: &Log) -> Result<(), CommandFailed>
             && log.host.as_deref().is_none_or(|host| goes_to(entry, host))
     };
     let mut lines = read(desktop.store.path()).map_err(StateRefused::from)?;
-    let mut begun = false;
+    let (mut begun, mut strange) = (false, 0_u64);
     loop {
         for line in &mut lines {
             begun = true;
             let line = line.map_err(StateRefused::from)?;
             match Checker::new().line(&line.bytes) {
                 Ok(entry) if wanted(&entry) => {
-                    desktop.output.tell(&entry, |paint| words(&entry, paint))?;
+                    match desktop.output.tell(&entry, |paint| words(&entry, paint)) {
+                        // Whoever reads has seen enough.
+                        Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
+                        told => told?,
+                    }
                 }
                 Ok(_) => {}
-                Err(_) => tracing::warn!(file = %line.file, line = line.number, "not a record"),
+                Err(_) => strange = strange.saturating_add(1),
             }
         }
         if !log.follow {
-            return Ok(());
+            return all_are_records(strange);
         }
         thread::sleep(BETWEEN_LOOKS);
         if !begun {
@@ -49,6 +54,15 @@ pub(super) fn log(desktop: &Desktop<'_>, log: &Log) -> Result<(), CommandFailed>
             lines = read(desktop.store.path()).map_err(StateRefused::from)?;
         }
     }
+}
+
+fn all_are_records(strange: u64) -> Result<(), CommandFailed> {
+    if strange == 0 {
+        return Ok(());
+    }
+    let what = format!("lines of the log that are no records, and are not shown: {strange}");
+    let hint = "run `vmux-signer log --verify` to see where";
+    Err(CommandFailed::new(what, hint).with_exit(Exit::Failed, "broken"))
 }
 
 fn check(desktop: &Desktop<'_>, known: Option<&str>) -> Result<(), CommandFailed> {
@@ -109,7 +123,10 @@ fn words(entry: &Entry, paint: Paint) -> String {
     let parts = [
         entry.reason.as_ref().map(|reason| format!("({reason})")),
         what(entry),
-        entry.peer.as_ref().map(|peer| format!("asked by {peer}")),
+        entry.peer.as_ref().map(|peer| match &entry.request {
+            Some(_) => format!("asked by {peer}"),
+            None => peer.clone(),
+        }),
         entry.identity.as_ref().map(|label| format!("with {label}")),
         entry.source.as_ref().map(|source| format!("from {source}")),
         entry.count.map(|count| format!("count {count}")),
@@ -194,6 +211,34 @@ mod tests {
         for nonsense in ["", "d", "yesterday", "1w", "-1d", "2026-1-31", "31.01.2026"] {
             assert!(begin(nonsense).is_err(), "{nonsense}");
         }
+    }
+
+    #[test]
+    fn a_line_says_when_what_where_and_who() {
+        let approved = Entry {
+            time: "2026-01-31T08:00:00Z".into(),
+            request: Some("a1".repeat(16)),
+            peer: Some("laptop".into()),
+            identity: Some("work".into()),
+            user: Some("deploy".into()),
+            host: Some("web-1.example".into()),
+            level: Some("direct".into()),
+            source: Some("/usr/bin/git".into()),
+            ..Entry::new(Event::Approved)
+        };
+        assert_eq!(
+            words(&approved, Paint::Plain),
+            "2026-01-31 08:00:00Z  approved  login as deploy at web-1.example (direct), \
+             asked by laptop, with work, from /usr/bin/git, a1a1a1a1"
+        );
+        let paired = Entry {
+            time: "2026-01-31T08:00:00Z".into(),
+            peer: Some("laptop".into()),
+            ..Entry::new(Event::Paired)
+        };
+        let line = "2026-01-31 08:00:00Z  paired  laptop";
+        assert_eq!(words(&paired, Paint::Plain), line);
+        assert_eq!(words(&Entry::default(), Paint::Plain), "  started");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Joins the trusted part with files, keys, relay and person: performs its outputs strictly in order,
-//! so that what must be remembered is on disk before what it permits is sent.
+//! so that what must be remembered is on disk before what it permits is sent (I8).
 
 mod disk;
 
