@@ -21,6 +21,7 @@ pub(crate) fn check(world: &World, checked: &mut Checked) {
     invariant_i4_one_approval_one_signature(ledger);
     invariant_i5_nothing_late(ledger, checked);
     invariant_i7_what_a_client_gets_verifies(ledger, checked);
+    invariant_i8_what_a_client_gets_is_on_record(world, checked);
     invariant_i11_the_destination_is_true_on_both_ends(ledger, checked);
     invariant_i14_a_frame_out_of_step_ends_the_channel(ledger, checked);
     invariant_i15_only_a_phone_that_is_there_is_connected(world);
@@ -121,6 +122,16 @@ fn invariant_i7_what_a_client_gets_verifies(ledger: &Ledger, checked: &Checked) 
         assert!(
             good.is_ok(),
             "I7: a client got a signature that does not verify"
+        );
+    }
+}
+
+/// The approval of every signature was on disk when the client got it.
+fn invariant_i8_what_a_client_gets_is_on_record(world: &World, checked: &Checked) {
+    for released in &world.ledger.released[checked.released..] {
+        assert!(
+            released.on_record,
+            "I8: a signature left before its record was safe"
         );
     }
 }

@@ -56,6 +56,8 @@ pub(crate) struct Job {
 pub(crate) struct Released {
     pub(crate) client: ClientId,
     pub(crate) request: Option<RequestId>,
+    /// Whether its approval was in the agent's file at that moment.
+    pub(crate) on_record: bool,
     pub(crate) truth: Truth,
     pub(crate) signature: Vec<u8>,
     pub(crate) at: u64,

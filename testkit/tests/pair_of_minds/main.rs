@@ -12,6 +12,7 @@
 
 mod client;
 mod dice;
+mod file;
 mod invariants;
 mod ledger;
 mod liar;

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use vmux_broker::PhoneRecord;
 use vmux_link::{Bond, LinkId, Psk, StaticSecret};
 use vmux_proto::Untrusted;
+use vmux_proto::audit::{Checker, Event, Head, Line};
 use vmux_proto::message::{Hello, RequestId, VERSION};
 use vmux_signer::{
-    AgentRecord, Identities, Identity, IdentityKind, Pins, Prompt, Settings, SignJob, Signer,
+    AgentRecord, Identities, Identity, IdentityKind, Memory, Pins, Prompt, Settings, SignJob,
+    Signer,
 };
 
 pub(crate) struct Phone {
@@ -29,6 +31,7 @@ pub(crate) struct Disk {
     agents: Vec<u8>,
     pins: Vec<u8>,
     identities: Vec<u8>,
+    memory: Memory,
 }
 
 impl Phone {
@@ -40,6 +43,7 @@ impl Phone {
             relay: RELAY.into(),
             paired: 1_700_000_000,
             bond,
+            suspended: false,
         };
         let record = PhoneRecord {
             name: Untrusted::new("phone"),
@@ -49,6 +53,7 @@ impl Phone {
             seen: 1_700_000_000,
             identities: Vec::new(),
             bond: agents_bond,
+            suspended: false,
         };
         let mut identities = Identities::default();
         for (number, key) in keys.iter().enumerate() {
@@ -58,6 +63,7 @@ impl Phone {
             agents: AgentRecord::list_to_bytes([&agent]).to_vec(),
             pins: Pins::default().to_bytes(),
             identities: identities.to_bytes(),
+            memory: Memory::EMPTY,
         };
         let phone = Self {
             signer: disk.signer(),
@@ -79,6 +85,25 @@ impl Phone {
         self.screen.clear();
         self.jobs.clear();
         self.connection.gone();
+    }
+
+    /// Writes a line of its log, which says how far it knows the agent's.
+    pub(crate) fn record(&mut self, line: &Line) {
+        let memory = &mut self.disk.memory;
+        assert_eq!(
+            line.before, memory.log,
+            "a line that does not follow the file"
+        );
+        let entry = Checker::after(line.before).line(&line.bytes).unwrap();
+        assert!(
+            entry.event != Event::Questioned,
+            "I9: an honest log was questioned"
+        );
+        memory.log = line.after;
+        if let Some(head) = entry.other_log {
+            let head = Head::parse(&head).unwrap();
+            memory.heads.insert(self.link, head);
+        }
     }
 
     pub(crate) fn store_pins(&mut self) {
@@ -120,6 +145,7 @@ impl Disk {
             Identities::from_bytes(&self.identities).unwrap(),
             Pins::from_bytes(&self.pins).unwrap(),
             AgentRecord::list_from_bytes(&self.agents).unwrap(),
+            self.memory.clone(),
         )
     }
 }

@@ -7,7 +7,7 @@ use crate::ssh::Secret;
 use crate::world::World;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-const STORIES: u64 = 100;
+const STORIES: u64 = 130;
 const STEPS: usize = 300;
 
 /// What happened in a story, in numbers.
@@ -20,6 +20,8 @@ struct Sum {
     spoilt: usize,
     recorded_calls: usize,
     frames: usize,
+    late_lines: usize,
+    lost_lines: usize,
 }
 
 impl Sum {
@@ -37,6 +39,8 @@ impl Sum {
                 .filter(|one| one.place == Place::RecordedCall)
                 .count(),
             frames: ledger.sealed.len(),
+            late_lines: world.file.late,
+            lost_lines: world.file.lost,
         }
     }
 
@@ -49,6 +53,8 @@ impl Sum {
             spoilt: self.spoilt + other.spoilt,
             recorded_calls: self.recorded_calls + other.recorded_calls,
             frames: self.frames + other.frames,
+            late_lines: self.late_lines + other.late_lines,
+            lost_lines: self.lost_lines + other.lost_lines,
         }
     }
 }
@@ -64,6 +70,7 @@ fn whatever_happens_all_invariants_hold_after_every_step() {
     assert!(sum.jobs > 200 && sum.released > 80, "{sum:?}");
     assert!(sum.spoilt > 200 && sum.recorded_calls > 10, "{sum:?}");
     assert!(sum.frames > 3000, "{sum:?}");
+    assert!(sum.late_lines > 300 && sum.lost_lines > 50, "{sum:?}");
 }
 
 #[test]
@@ -153,14 +160,19 @@ fn something_happens(world: &mut World) {
         80..90 => world.key_signs(phone),
         90..96 => {
             let longest = *dice
-                .pick(&[100, 100, 1000, 1000, 1000, 20_000, 200_000])
+                .pick(&[100, 100, 1000, 1000, 1000, 20_000, 20_000_000])
                 .unwrap();
             world.pass(dice.between(1, longest));
+            if dice.percent(10) {
+                // Somebody sets the clock back.
+                world.now.wall -= dice.between(1, 10_000);
+            }
             // Whoever slept hears of the time later.
             if dice.percent(60) {
                 world.tick();
             }
         }
+        96 if dice.percent(40) => world.log_fails(),
         96 => world.identities_change(phone),
         97 if dice.percent(30) => world.restart_agent(),
         98 if dice.percent(50) => world.restart_phone(phone),
@@ -200,6 +212,7 @@ fn all_ends_well(world: &mut World, checked: &mut Checked) {
 /// Everything on its way arrives, and whoever can be connected is.
 fn settle(world: &mut World, checked: &mut Checked) {
     for _ in 0..100 {
+        world.log_is_written();
         for phone in 0..2 {
             for side in Side::BOTH {
                 world.sit(phone, side);

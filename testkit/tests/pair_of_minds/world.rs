@@ -1,6 +1,7 @@
 //! The simulated world: one agent, two phones, clients, a relay, and a clock.
 use crate::client::Client;
 use crate::dice::Dice;
+use crate::file::File;
 use crate::ledger::{Approval, Asked, Belief, Effects, Job, Ledger, Place, Released, Spoilt};
 use crate::phone::{Phone, hello};
 use crate::relay::{Arrival, Connection, Mailbox, Side};
@@ -11,14 +12,17 @@ use vmux_broker::{
     LinkId, Output, PhoneRecord, Reach, Step,
 };
 use vmux_proto::Now;
+use vmux_proto::audit::{self, Checker, Head};
 use vmux_proto::crypto::PureRust;
-use vmux_proto::message::{Number, Reported, RequestId};
-use vmux_signer::{Decision, PinName, SignJob, Withdrawn};
+use vmux_proto::message::{Number, Origin, Reported, RequestId};
+use vmux_signer::{After, Decision, PinName, SignJob, Withdrawn};
 
 pub(crate) struct World {
     pub(crate) now: Now,
     pub(crate) dice: Dice,
     pub(crate) broker: Broker,
+    /// The agent's log.
+    pub(crate) file: File,
     disk: Vec<u8>,
     /// The agent's connections, one for each phone.
     pub(crate) connections: Vec<Connection>,
@@ -46,7 +50,13 @@ impl World {
                 wall: 1_800_000_000,
             },
             dice: Dice::new(seed),
-            broker: Broker::new(hello("workstation"), Limits::default(), records.into()),
+            broker: Broker::new(
+                hello("workstation"),
+                Limits::default(),
+                records.into(),
+                Head::EMPTY,
+            ),
+            file: File::new(),
             disk,
             connections: vec![Connection::default(), Connection::default()],
             phones: vec![first, second],
@@ -237,7 +247,10 @@ impl World {
     }
 
     fn deny(&mut self, phone: usize, request: RequestId) {
-        self.signer(phone, vmux_signer::Input::Decided(request, Decision::Deny));
+        self.signer(
+            phone,
+            vmux_signer::Input::Decided(request, Decision::Deny(After::Nothing)),
+        );
     }
 
     /// Yes to what is on the screen, sometimes with two taps; it stays one approval.
@@ -311,7 +324,12 @@ impl World {
     /// The agent is killed and started with what it had stored.
     pub(crate) fn restart_agent(&mut self) {
         let records = PhoneRecord::list_from_bytes(&self.disk).unwrap();
-        self.broker = Broker::new(hello("workstation"), Limits::default(), records);
+        self.broker = Broker::new(
+            hello("workstation"),
+            Limits::default(),
+            records,
+            self.file.restart(),
+        );
         self.clients.clear();
         self.numbers.clear();
         for (mailbox, connection) in self.mailboxes.iter_mut().zip(&mut self.connections) {
@@ -349,8 +367,31 @@ impl World {
 
     fn agent(&mut self, input: Input) -> Effects {
         let effects = self.agent_alone(input);
+        // Most of the time the disk is quick.
+        if self.dice.percent(85) {
+            self.log_is_written();
+        } else {
+            self.file.wait();
+        }
         self.serve();
         effects
+    }
+
+    /// The disk has taken all lines of the agent's log.
+    pub(crate) fn log_is_written(&mut self) {
+        while let Some(lines) = self.file.write() {
+            self.agent_alone(Input::Recorded(lines));
+        }
+    }
+
+    /// The disk takes some lines of the agent's log, and is full.
+    pub(crate) fn log_fails(&mut self) {
+        if let Some(lines) = self.file.write_half() {
+            self.agent_alone(Input::Recorded(lines));
+        }
+        self.file.lose();
+        self.agent_alone(Input::NotRecorded);
+        self.serve();
     }
 
     fn agent_alone(&mut self, input: Input) -> Effects {
@@ -381,6 +422,16 @@ impl World {
                 effects.belief = Belief::Something;
             }
             Output::Stretch(..) => panic!("nobody locks"),
+            Output::Record(line) => {
+                if self.file.take(line) == audit::Event::Approved {
+                    effects.belief = Belief::Something;
+                }
+            }
+            Output::Prove(link, head) => {
+                let proof = self.file.growth(head);
+                self.broker
+                    .handle(Input::Proof(link, proof), &PureRust, self.now);
+            }
             Output::Event(event) => self.notice(event, effects),
         }
     }
@@ -425,13 +476,16 @@ impl World {
                     effects.belief = Belief::Something;
                 }
             }
-            Event::Refused(..) | Event::Away(..) => {}
+            // It goes out as soon as there is a channel, whoever may be at its other end.
+            Event::Refused(..) | Event::Away(..) | Event::Sent(_) => {}
             Event::Received(_)
             | Event::Connected(..)
             | Event::Paired(..)
             | Event::Unpaired(..)
             | Event::Identities(..)
-            | Event::Locking(_) => effects.belief = Belief::Something,
+            | Event::Locking(_)
+            | Event::Approved(_)
+            | Event::Questioned(..) => effects.belief = Belief::Something,
         }
     }
 
@@ -442,6 +496,7 @@ impl World {
         if let Answer::Signature(signature) = &answer {
             self.ledger.released.push(Released {
                 client: id,
+                on_record: client.waiting.is_some_and(|id| self.file.has_approval(id)),
                 request: client.waiting.take(),
                 truth: client.truth.clone(),
                 signature: signature.blob().to_vec(),
@@ -475,7 +530,7 @@ impl World {
                         began: connected,
                         ask,
                         random,
-                        reported: Reported::default(),
+                        reported: from_program(id),
                         known_hosts: None,
                     }));
                 }
@@ -530,6 +585,22 @@ impl World {
                 phone.jobs.push(job);
             }
             Output::StorePins => phone.store_pins(),
+            Output::StoreAgents => phone.store_agents(),
+            Output::StoreBlocks => panic!("nobody blocks"),
+            Output::Record(line) => {
+                phone.record(&line);
+                let stored = vmux_signer::Input::Recorded(line.after.lines);
+                phone.signer.handle(stored, &PureRust, self.now);
+                let alone = [
+                    audit::Event::TimedOut,
+                    audit::Event::Cancelled,
+                    audit::Event::Refused,
+                ];
+                let entry = Checker::after(line.before).line(&line.bytes).unwrap();
+                if alone.contains(&entry.event) {
+                    return;
+                }
+            }
             Output::Forget(_) => {
                 phone.store_agents();
                 phone.connection.gone();
@@ -550,5 +621,22 @@ impl World {
             .iter()
             .position(|phone| phone.link == link)
             .unwrap()
+    }
+}
+
+/// Every fifth client works for the same program.
+fn from_program(client: u64) -> Reported {
+    let name = if client.is_multiple_of(5) {
+        "make".into()
+    } else {
+        format!("program {client}")
+    };
+    Reported {
+        origin: Some(Origin {
+            pid: 1,
+            started: 1,
+            name,
+        }),
+        ..Reported::default()
     }
 }

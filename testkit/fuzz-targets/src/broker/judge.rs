@@ -1,5 +1,6 @@
 //! What an agent may do, said another way than the agent says it.
 use vmux_broker::{Answer, Input, LinkId, Output, PhoneRecord};
+use vmux_proto::audit::{Checker, Line};
 use vmux_proto::binding::Chain;
 use vmux_proto::crypto::PureRust;
 use vmux_proto::destination::Destination;
@@ -33,12 +34,28 @@ impl World {
                         phone.state = State::Away;
                     }
                 }
+                Output::Record(line) => self.record(&line),
+                Output::Prove(link, _) => {
+                    let proof = Input::Proof(link, Vec::new());
+                    self.broker.handle(proof, &PureRust, self.now);
+                }
                 _ => {}
             }
         }
         for client in answered {
             self.converse(client, 0);
         }
+    }
+
+    /// The disk takes a line at once.
+    fn record(&mut self, line: &Line) {
+        assert_eq!(line.before, self.log, "a line that follows the file");
+        Checker::after(line.before)
+            .line(&line.bytes)
+            .expect("a record");
+        self.log = line.after;
+        let stored = Input::Recorded(line.after.lines);
+        self.broker.handle(stored, &PureRust, self.now);
     }
 
     fn answer(&mut self, at: usize, answer: Answer, signed: Option<RequestId>) {
@@ -95,7 +112,6 @@ impl World {
 
     pub(super) fn check(&self) {
         let status = self.broker.status();
-        assert!(status.waiting.len() <= LIMITS.pending);
         assert!(
             status
                 .waiting
@@ -106,7 +122,9 @@ impl World {
             .clients
             .iter()
             .filter(|client| matches!(client.waits, Some(Waits::Signature { .. })));
-        assert_eq!(waiting.count(), status.waiting.len(), "nobody is forgotten");
+        let askers: usize = status.waiting.iter().map(|one| one.askers).sum();
+        assert_eq!(waiting.count(), askers, "nobody is forgotten");
+        assert!(askers <= LIMITS.pending);
         assert!(
             status.waiting.is_empty() || self.broker.deadline().is_some(),
             "what waits has an end"

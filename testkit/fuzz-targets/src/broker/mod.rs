@@ -54,6 +54,8 @@ const MAX_STRETCHED: u8 = 2;
 struct World {
     people: &'static People,
     broker: Broker,
+    /// How far its log's file goes.
+    log: Head,
     now: Now,
     clients: [Client; 3],
     phones: [Phone; 2],
@@ -107,6 +109,7 @@ impl World {
         let mut world = Self {
             people: People::all(),
             broker: Broker::new(hello("agent"), LIMITS, records, Head::EMPTY),
+            log: Head::EMPTY,
             now,
             clients,
             phones,
