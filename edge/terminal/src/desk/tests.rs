@@ -6,9 +6,10 @@ use std::rc::Rc;
 
 use ed25519_dalek::Signer as _;
 use vmux_host::entropy;
+use vmux_proto::audit::Growth;
 use vmux_proto::key::PublicKey;
 use vmux_proto::message::{
-    Message as _, Number, Process, Refusal, Reported, SignRequest, ToAgent, ToSigner,
+    Message as _, Number, Origin, Process, Refusal, Reported, SignRequest, ToAgent, ToSigner,
 };
 use vmux_proto::signature::{encode_ed25519, verify};
 use vmux_proto::wire::Writer;
@@ -37,6 +38,7 @@ enum Done {
     Identities(Vec<String>),
     Refused(Refusal),
     Held(RequestId),
+    Together(RequestId, Vec<RequestId>),
     Suspended(LinkId, bool),
     Blocked(Vec<String>),
     /// Whether it can be written.
@@ -94,7 +96,8 @@ impl Front for PaperFront {
     fn tell(&mut self, news: News<'_>) {
         self.0.note(match news {
             // Seen where the person reads them.
-            News::Pins(_) | News::Together(..) => return,
+            News::Pins(_) => return,
+            News::Together(request, others) => Done::Together(request, others.to_vec()),
             News::Suspended(link, _, suspended) => Done::Suspended(link, suspended),
             News::Blocks(blocks) => {
                 Done::Blocked(blocks.iter().map(|one| one.source.to_string()).collect())
@@ -333,6 +336,11 @@ impl World {
                     command: "ssh".into(),
                 }],
                 host: Some(HOST.to_owned()),
+                origin: Some(Origin {
+                    pid: 1,
+                    started: 1,
+                    name: "ansible".to_owned(),
+                }),
                 ..Reported::default()
             },
         };
@@ -756,4 +764,75 @@ fn what_cannot_be_saved_while_a_command_holds_the_state_is_saved_afterwards() {
     drop(opened);
     world.desk.look().unwrap();
     assert!(world.store.open().unwrap().agents().unwrap()[0].suspended);
+}
+
+#[test]
+fn a_burst_is_told_and_answered_at_once_with_a_signature_each() {
+    let mut world = World::new();
+    let requests = [(); 3].map(|()| world.ask_only());
+    let [first, second, third] = [0, 1, 2].map(|at: usize| requests[at].id);
+    let told = world.done();
+    for (one, others) in [
+        (first, [second, third]),
+        (second, [first, third]),
+        (third, [first, second]),
+    ] {
+        let together = Said::Done(Done::Together(one, others.to_vec()));
+        assert!(told.contains(&together), "{told:?}");
+    }
+    let yes = Decision::Approve {
+        number: Number::parse("42"),
+        name: PinName::parse(HOST).ok(),
+    };
+    // The third one was not seen.
+    let decided = Input::DecidedTogether(vec![first, second], yes);
+    world.desk.take(decided).unwrap();
+    let done = world.done();
+    for request in &requests[..2] {
+        let signature = done.iter().find_map(|one| match one {
+            Said::Told(ToAgent::Signed(id, signature), _) if *id == request.id => Some(signature),
+            _ => None,
+        });
+        verify(&PureRust, &world.key, &request.payload, signature.unwrap()).unwrap();
+    }
+    let signed = |one: &&Said| matches!(one, Said::Told(ToAgent::Signed(..), _));
+    assert_eq!(done.iter().filter(signed).count(), 2);
+    let alone = Said::Done(Done::Together(third, vec![]));
+    assert!(done.contains(&alone), "{done:?}");
+    let approved = logged(&world)
+        .into_iter()
+        .filter(|event| *event == Event::Approved);
+    assert_eq!(approved.count(), 2);
+}
+
+#[test]
+fn a_log_that_was_cut_between_two_meetings_is_warned_of_in_the_prompt() {
+    let mut world = World::new();
+    let grown = |base: u8, lines: u8| {
+        let base = Head {
+            lines: u64::from(base),
+            digest: [base; 32],
+        };
+        ToSigner::Log(Growth::new(base, &vec![[7; 32]; usize::from(lines)]))
+    };
+    world.say(&grown(1, 2)).unwrap();
+    assert!(!world.asked().1.log_in_doubt);
+    world.say(&grown(1, 1)).unwrap();
+    assert!(world.asked().1.log_in_doubt);
+    assert!(logged(&world).contains(&Event::Questioned));
+}
+
+#[test]
+fn what_a_signer_knows_of_an_agents_log_survives_its_end() {
+    let mut world = World::new();
+    let base = Head {
+        lines: 1,
+        digest: [1; 32],
+    };
+    let growth = Growth::new(base, &[[7; 32]]);
+    world.say(&ToSigner::Log(growth.clone())).unwrap();
+    let (request, _) = world.asked();
+    world.approve(&request).unwrap();
+    let known = known_heads(&world.store).unwrap();
+    assert_eq!(known.get(&world.link()), Some(&growth.end()));
 }
