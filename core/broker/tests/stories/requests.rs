@@ -530,3 +530,32 @@ fn every_end_of_a_request_is_told_before_the_client_hears_of_it() {
         [Out::Refused(8, _), Out::Answer(8, _)]
     ));
 }
+
+#[test]
+fn every_denial_of_a_request_has_a_name_a_reason_and_a_hint_of_its_own_kind() {
+    let denials = [
+        Denial::Locked,
+        Denial::NoSuchIdentity,
+        Denial::HostKeyRevoked,
+        Denial::TooLarge,
+        Denial::TooMany,
+        Denial::TooManyFromSource,
+        Denial::Paused(1),
+        Denial::Blocked,
+        Denial::NotMe,
+        Denial::NotRecorded,
+        Denial::Unreachable,
+        Denial::TimedOut,
+        Denial::BadAnswer,
+        Denial::Unpaired,
+        Denial::Cancelled,
+        Denial::CancelledHere,
+    ];
+    for (at, denial) in denials.iter().enumerate() {
+        assert!(!denial.hint().is_empty());
+        for other in &denials[..at] {
+            assert_ne!(denial.name(), other.name());
+            assert_ne!(denial.reason(), other.reason());
+        }
+    }
+}

@@ -7,7 +7,7 @@ use vmux_broker::{
     LinkId, Locking, Output, Passphrase, PhoneRecord, Reach, stretch,
 };
 use vmux_proto::Now;
-use vmux_proto::audit::{self, Checker, Entry, Head, Line};
+use vmux_proto::audit::{self, Checker, Entry, Head, Line, Storing};
 use vmux_proto::crypto::PureRust;
 use vmux_proto::message::{
     Hello, Message as _, Number, Origin, Refusal, Reported, RequestId, SignRequest, ToAgent,
@@ -221,6 +221,15 @@ impl World {
         }
         let entry = self.file.line(&line.bytes).unwrap();
         assert_eq!(self.file.head(), Some(line.after));
+        let storing = if entry.event == audit::Event::Approved {
+            Storing::Synced
+        } else {
+            Storing::Written
+        };
+        assert_eq!(
+            line.storing, storing,
+            "an approval is on disk, the rest is written"
+        );
         self.entries.push(entry);
     }
 
