@@ -246,7 +246,7 @@ async fn dispatch(common: &Common, verb: Verb, output: &Output) -> Result<(), Fa
         Verb::Requests(options) => {
             requests::requests(&place.setting.state_dir, options, output).await
         }
-        Verb::Why { id } => why::why(&place.setting.state_dir, id.as_deref(), output),
+        Verb::Why { id } => why::why(&place.setting.state_dir, id.as_deref(), output).await,
         Verb::Env(options) => env::env(&place.setting.socket.0, &options, output),
     }
 }

@@ -10,8 +10,8 @@ use vmux_proto::binding::BindingRefused;
 use vmux_proto::destination::Contradiction;
 use vmux_proto::message::Refusal;
 
-use super::Failure;
 use super::log::{entries, human, seconds, what};
+use super::{Failure, ask};
 
 /// What is told of a decision.
 #[derive(Debug, Serialize)]
@@ -26,7 +26,22 @@ struct Told<'a> {
 }
 
 /// Explains the decision about the request whose id begins so, or the last one.
-pub(super) fn why(state_dir: &Path, id: Option<&str>, output: &Output) -> Result<(), Failure> {
+pub(super) async fn why(
+    state_dir: &Path,
+    id: Option<&str>,
+    output: &Output,
+) -> Result<(), Failure> {
+    // Where the log cannot be written, the last decision in it is not the last one.
+    if id.is_none()
+        && let Ok(report) = ask::report(state_dir).await
+        && let Some(reason) = &report.log.failing
+    {
+        return unwritten(
+            reason,
+            report.log.hint.as_deref().unwrap_or_default(),
+            output,
+        );
+    }
     let entries = entries(state_dir)?;
     let wanted = |entry: &&Entry| id.is_none_or(|id| entry.is_about(&id.to_lowercase()));
     let Some(last) = entries
@@ -55,6 +70,19 @@ pub(super) fn why(state_dir: &Path, id: Option<&str>, output: &Output) -> Result
         lines,
     };
     Ok(output.tell(&told, |paint| page(last, &told, paint))?)
+}
+
+fn unwritten(reason: &str, hint: &str, output: &Output) -> Result<(), Failure> {
+    let not_recorded = Denial::NotRecorded;
+    let told = serde_json::json!({
+        "event": "why", "decided": Event::Refused.name(),
+        "reason": format!("{not_recorded}: {reason}"), "by": rule(Some(not_recorded)),
+        "checked": [], "hint": hint, "lines": [],
+    });
+    Ok(output.tell(&told, |paint| {
+        let (not, by) = (paint.red("not signed"), rule(Some(not_recorded)));
+        format!("{not}: {not_recorded}\nlog      {reason}\ndecided  {by}\nnext     {hint}")
+    })?)
 }
 
 const fn decides(entry: &Entry) -> bool {
