@@ -1,6 +1,8 @@
 //! Lets a program decide: it reads the request as JSON and approves with exit status 0. Anything
 //! else, a crash or silence denies; two exit statuses deny with consequences.
 
+mod events;
+
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,7 +10,6 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 use tokio::sync::{Semaphore, mpsc};
@@ -16,13 +17,13 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 use vmux_host::clock;
-use vmux_host::output::{Output, Paint};
+use vmux_host::output::Output;
 use vmux_proto::message::RequestId;
-use vmux_signer::{After, Blocks, Decision, Prompt, Withdrawn};
+use vmux_signer::{After, Decision, Prompt};
 
-use super::prompt_json::{prompt_json, request_text, source};
-use super::words::{outcome, suggested_name, summary};
-use super::{Act, AgentState, Front, News};
+use super::Act;
+use super::prompt_json::prompt_json;
+use super::words::suggested_name;
 use crate::failure::CommandFailed;
 
 /// Asks a program and prints what happens.
@@ -68,174 +69,6 @@ impl<'a> Decider<'a> {
             }
         });
         self.running.insert(request, task.abort_handle());
-    }
-
-    fn print(&self, event: &Value, human: impl FnOnce(Paint) -> String) {
-        if let Err(error) = self.output.tell(event, human) {
-            debug!(%error, "nobody reads the standard output");
-        }
-    }
-}
-
-impl Front for Decider<'_> {
-    fn tell(&mut self, news: News<'_>) {
-        match news {
-            News::Identities(identities) => {
-                let enabled = identities
-                    .all()
-                    .iter()
-                    .filter(|identity| identity.enabled)
-                    .count();
-                let event = json!({ "event": "identities", "enabled": enabled });
-                self.print(&event, |_| format!("identities: {enabled} enabled"));
-            }
-            // The request says what there is to know of its own.
-            // Each request is decided on its own, and names are in it.
-            News::Pins(_) | News::Together(..) => {}
-            News::Agent(id, name, state) => {
-                let reason = match state {
-                    AgentState::Unreachable(reason) => Some(reason),
-                    AgentState::Connecting | AgentState::Connected | AgentState::Away => None,
-                };
-                let event = json!({
-                    "event": "agent",
-                    "agent": id.to_string(),
-                    "name": name.to_string(),
-                    "state": state.name(),
-                    "reason": reason,
-                });
-                let why = reason.map_or(String::new(), |reason| format!(": {reason}"));
-                self.print(&event, |_| format!("{name}: {}{why}", state.name()));
-            }
-            News::Unpaired(id, name) => {
-                let event = json!({
-                    "event": "unpaired",
-                    "agent": id.to_string(),
-                    "name": name.to_string(),
-                });
-                self.print(&event, |_| format!("{name}: no longer paired"));
-            }
-            News::Asked(prompt) => {
-                let event = json!({
-                    "event": "asked",
-                    "prompt": prompt_json(prompt, clock::now().uptime),
-                });
-                self.print(&event, |_| {
-                    let (request, name) = (prompt.request, &prompt.workstation);
-                    format!("{request} {name} asks for {}", summary(prompt))
-                });
-                self.ask(prompt);
-            }
-            News::Withdrawn(prompt, why) => {
-                if let Some(task) = self.running.remove(&prompt.request) {
-                    task.abort();
-                }
-                let refusal = match why {
-                    Withdrawn::Refused(refusal) => Some(refusal.name()),
-                    Withdrawn::Signed | Withdrawn::Cancelled | Withdrawn::Disconnected => None,
-                };
-                let event = json!({
-                    "event": match why {
-                        Withdrawn::Signed => "signed",
-                        Withdrawn::Refused(_) => "refused",
-                        Withdrawn::Cancelled => "cancelled",
-                        Withdrawn::Disconnected => "disconnected",
-                    },
-                    "request": request_text(prompt.request),
-                    "reason": refusal,
-                });
-                self.print(&event, |_| format!("{} {}", prompt.request, outcome(why)));
-            }
-            News::Held(prompt, refused) => {
-                let event = json!({
-                    "event": "held",
-                    "request": request_text(prompt.request),
-                    "message": refused.to_string(),
-                    "hint": refused.hint(),
-                });
-                let request = prompt.request;
-                self.print(&event, |_| {
-                    format!("{request} cannot be signed: {refused}; {}", refused.hint())
-                });
-            }
-            News::Refused(name, refusal) => {
-                let event = json!({
-                    "event": "refused-unasked",
-                    "name": name.to_string(),
-                    "reason": refusal.name(),
-                });
-                self.print(&event, |_| {
-                    format!("refused {name} without asking: {}", refusal.reason())
-                });
-            }
-            News::Suspended(..) | News::Blocks(_) | News::Log(_) | News::Unsaved(_) => {
-                self.print_what_holds(news);
-            }
-        }
-    }
-}
-
-impl Decider<'_> {
-    /// What holds from now on for more than one request.
-    fn print_what_holds(&self, news: News<'_>) {
-        match news {
-            News::Suspended(id, name, suspended) => {
-                let event = json!({
-                    "event": if suspended { "suspended" } else { "resumed" },
-                    "agent": id.to_string(),
-                    "name": name.to_string(),
-                });
-                self.print(&event, |_| {
-                    if suspended {
-                        format!("{name} is locked out: nothing of it is signed")
-                    } else {
-                        format!("{name} may ask again")
-                    }
-                });
-            }
-            News::Blocks(blocks) => self.print_blocks(blocks),
-            News::Log(None) => {
-                self.print(&json!({ "event": "log-written" }), |_| {
-                    "the log can be written again".to_owned()
-                });
-            }
-            News::Log(Some(failed)) => {
-                let hint = failed.hint();
-                let event = json!({
-                    "event": "log-failing",
-                    "message": failed.to_string(),
-                    "hint": hint,
-                });
-                self.print(&event, |_| {
-                    format!("the log cannot be written, so nothing is signed: {failed}; {hint}")
-                });
-            }
-            News::Unsaved(refused) => {
-                let event = json!({
-                    "event": "unsaved",
-                    "message": refused.to_string(),
-                    "hint": refused.hint(),
-                });
-                self.print(&event, |_| {
-                    format!("not saved yet, tried again: {refused}; {}", refused.hint())
-                });
-            }
-            _ => {}
-        }
-    }
-
-    fn print_blocks(&self, blocks: &Blocks) {
-        let facts = blocks.iter().map(|block| {
-            json!({
-                "agent": block.link.to_string(),
-                "source": source(&block.source),
-                "ends": block.ends,
-            })
-        });
-        let facts: Vec<_> = facts.collect();
-        let count = facts.len();
-        let event = json!({ "event": "blocks", "blocks": facts });
-        self.print(&event, |_| format!("blocks: {count}"));
     }
 }
 

@@ -1,12 +1,14 @@
 //! Real programs decide.
 
 use super::*;
-use crate::front::sample;
+use crate::front::{Front as _, News, sample};
+use serde_json::{Value, json};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Mutex, PoisonError};
-use vmux_host::output::Format;
+use vmux_host::output::{Format, Paint};
 use vmux_proto::message::{Number, Refusal};
+use vmux_signer::Withdrawn;
 
 /// A directory with a shell script, and what it may leave there.
 struct Script {

@@ -7,7 +7,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Size;
 use vmux_proto::message::{Number, RequestId};
 use vmux_proto::untrusted::is_visible;
-use vmux_signer::{After, Decision, PinName, Pins, Prompt};
+use vmux_signer::{After, Decision, PinName, Prompt};
 
 use super::model::Model;
 use super::rows::left_out;
@@ -24,7 +24,7 @@ pub(super) struct Screen {
     quiet_since: Option<u64>,
     pub(super) mode: Mode,
     /// What a new host will be called.
-    name: Option<PinName>,
+    pub(super) name: Option<PinName>,
     pub(super) note: Option<Cow<'static, str>>,
 }
 
@@ -267,47 +267,6 @@ impl Screen {
         None
     }
 
-    fn begin_naming(&mut self, prompt: &Prompt, next: Next) {
-        if Goes::of(prompt) == Goes::New {
-            let name = self.name.as_ref().map_or("", PinName::as_str);
-            self.mode = Mode::Name(name.to_owned(), next);
-        }
-    }
-
-    fn naming(
-        &mut self,
-        key: KeyCode,
-        mut text: String,
-        next: Next,
-        (prompt, pins): (&Prompt, &Pins),
-    ) {
-        match key {
-            KeyCode::Char(typed) if is_visible(typed) && text.chars().count() < MAX_TYPED => {
-                text.push(typed);
-            }
-            KeyCode::Backspace => drop(text.pop()),
-            KeyCode::Enter => match PinName::parse(&text) {
-                Ok(name) if is_taken(&name, prompt, pins) => {
-                    self.note = Some("That is the name of another key; choose another.".into());
-                }
-                Ok(name) => {
-                    self.name = Some(name);
-                    self.mode = next.into();
-                    return;
-                }
-                Err(_) => {
-                    self.note = Some("A name has 1 to 128 visible characters, no spaces.".into());
-                }
-            },
-            KeyCode::Esc => {
-                self.mode = next.into();
-                return;
-            }
-            _ => {}
-        }
-        self.mode = Mode::Name(text, next);
-    }
-
     /// Approves, if everything that was checked can be seen.
     fn approve(
         &mut self,
@@ -356,15 +315,6 @@ impl From<Next> for Mode {
     }
 }
 
-/// Whether a name belongs to another key than the one of the request's host.
-fn is_taken(name: &PinName, prompt: &Prompt, pins: &Pins) -> bool {
-    let host = prompt.host.as_ref();
-    host.is_some_and(|host| {
-        let mut namesakes = pins.namesakes(host.fingerprint, name.as_str());
-        namesakes.next().is_some()
-    })
-}
-
 /// Control-C, which always counts.
 pub(super) fn is_interrupt(key: KeyEvent) -> bool {
     key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('c')
@@ -389,4 +339,4 @@ pub(super) const GUARD_MS: u64 = 500;
 pub(super) const MIN_SIZE: Size = Size::new(60, 15);
 
 /// As many characters as a name can have.
-const MAX_TYPED: usize = 128;
+pub(super) const MAX_TYPED: usize = 128;

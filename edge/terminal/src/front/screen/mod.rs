@@ -5,6 +5,7 @@ mod draw;
 mod idle;
 mod keys;
 mod model;
+mod naming;
 mod rows;
 #[cfg(test)]
 mod tests;
