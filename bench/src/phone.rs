@@ -15,8 +15,8 @@ use vmux_proto::mailbox::Side;
 use vmux_proto::message::{Hello, VERSION};
 use vmux_proto::signature::encode_ed25519;
 use vmux_signer::{
-    AgentRecord, Decision, Entropy, Identities, Identity, IdentityKind, Input, LinkId, Offer,
-    Output, Pairing, PairingInput, PairingOutput, PinName, Pins, Prompt, Settings, Signer,
+    AgentRecord, Decision, Entropy, Identities, Identity, IdentityKind, Input, LinkId, Memory,
+    Offer, Output, Pairing, PairingInput, PairingOutput, PinName, Pins, Prompt, Settings, Signer,
     Standing,
 };
 
@@ -182,7 +182,14 @@ impl Desk {
         let link = record.id();
         let settings = Settings::default();
         Self {
-            signer: Signer::new(hello(), settings, identities, Pins::default(), vec![record]),
+            signer: Signer::new(
+                hello(),
+                settings,
+                identities,
+                Pins::default(),
+                vec![record],
+                Memory::EMPTY,
+            ),
             link,
             seat,
             key: secret(),
@@ -236,7 +243,14 @@ impl Desk {
                 ));
             }
             Output::Refused(_, refusal) => panic!("the phone refused: {}", refusal.reason()),
-            Output::Opened(_) | Output::Withdraw(..) | Output::StorePins | Output::Forget(_) => {}
+            // This phone has no disk: what is measured is the agent's.
+            Output::Record(line) => return Some(Input::Recorded(line.after.lines)),
+            Output::Opened(_)
+            | Output::Withdraw(..)
+            | Output::StorePins
+            | Output::StoreAgents
+            | Output::StoreBlocks
+            | Output::Forget(_) => {}
         }
         None
     }

@@ -17,7 +17,7 @@ use vmux_proto::message::{
 };
 use vmux_proto::payload::Payload;
 use vmux_proto::wire::Writer;
-use vmux_signer::{Decision, Input, Output, PinName, Prompt, Standing, Subject};
+use vmux_signer::{After, Decision, Input, Output, PinName, Prompt, Standing, Subject};
 
 const SESSION: [u8; 32] = [0x5e; 32];
 const OTHER_SESSION: [u8; 32] = [0x5f; 32];
@@ -89,10 +89,18 @@ impl Liar {
 
     fn handle(&mut self, input: Input) -> Vec<Output> {
         self.phone.signer.handle(input, &PureRust, self.now);
-        let outputs: Vec<_> = std::iter::from_fn(|| self.phone.signer.poll()).collect();
-        for output in &outputs {
-            if let Output::Send(_, frame) = output {
-                self.channel.open(frame).unwrap();
+        let mut outputs = Vec::new();
+        while let Some(output) = self.phone.signer.poll() {
+            match output {
+                Output::Send(_, frame) => {
+                    self.channel.open(&frame).unwrap();
+                }
+                Output::Record(line) => {
+                    self.phone.record(&line);
+                    let stored = Input::Recorded(line.after.lines);
+                    self.phone.signer.handle(stored, &PureRust, self.now);
+                }
+                other => outputs.push(other),
             }
         }
         outputs
@@ -511,14 +519,86 @@ fn i11_whatever_bit_is_flipped_a_verified_destination_is_the_one_in_the_bytes() 
             },
             "byte {at}"
         );
-        // The screen is cleared for the next one.
-        liar.handle(Input::Decided(prompt.request, Decision::Deny));
+        // The screen is cleared for the next one, which comes when this denial is forgotten.
+        liar.handle(Input::Decided(
+            prompt.request,
+            Decision::Deny(After::Nothing),
+        ));
+        liar.now.uptime += 3_600_000;
     }
     assert_eq!(
         shown,
         "deploy".len(),
         "the user may be any, and is shown as it is"
     );
+}
+
+#[test]
+fn whatever_program_it_invents_it_is_asked_for_no_more_than_its_share() {
+    let mut liar = Liar::new();
+    let invented = |liar: &Liar, pid: u32| SignRequest {
+        reported: Reported {
+            origin: Some(Origin {
+                pid,
+                started: pid.into(),
+                name: format!("/usr/bin/{pid}"),
+            }),
+            ..Reported::default()
+        },
+        ..liar.direct()
+    };
+    let seen: Vec<_> = (0..17).map(|pid| liar.ask(&invented(&liar, pid))).collect();
+    assert!(seen[..16].iter().all(Result::is_ok));
+    assert_eq!(seen[16], Err(Refusal::TooMany));
+    let mut waiting: Vec<_> = seen.into_iter().flatten().collect();
+    let mut denials = 0;
+    loop {
+        let prompt = waiting.pop().unwrap();
+        let decision = Decision::Deny(After::Nothing);
+        liar.handle(Input::Decided(prompt.request, decision));
+        liar.now.uptime += 1;
+        denials += 1;
+        match liar.ask(&invented(&liar, 100 + denials)) {
+            Ok(prompt) => waiting.push(prompt),
+            Err(refusal) => {
+                assert_eq!(refusal, Refusal::Paused);
+                break;
+            }
+        }
+    }
+    assert_eq!(denials, 5);
+}
+
+#[test]
+fn a_burst_it_invents_is_checked_request_by_request() {
+    let mut liar = Liar::new();
+    let origin = Some(Origin {
+        pid: 1,
+        started: 1,
+        name: "/usr/bin/git".into(),
+    });
+    let reported = Reported {
+        origin,
+        ..Reported::default()
+    };
+    let of_burst = |request: SignRequest| SignRequest {
+        reported: reported.clone(),
+        ..request
+    };
+    let known = liar.ask(&of_burst(liar.direct())).unwrap();
+    let unknown = of_burst(liar.request(liar.login(&OTHER_SESSION, None), &[]));
+    let hidden = liar.ask(&unknown).unwrap();
+    assert_eq!((known.together, hidden.together), (1, 1));
+    let yes = Decision::Approve {
+        number: None,
+        name: None,
+    };
+    let both = vec![known.request, hidden.request];
+    let outputs = liar.handle(Input::DecidedTogether(both, yes));
+    let [Output::Sign(job)] = &outputs[..] else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!(job.request(), known.request, "the other one has no number");
 }
 
 /// Flips a bit of the byte at this place of payload and bindings.

@@ -84,6 +84,7 @@ pub(super) fn record(pairing: u8) -> AgentRecord {
         relay: "https://relay.example".into(),
         paired: 0,
         bond: bonds(pairing).1,
+        suspended: false,
     }
 }
 

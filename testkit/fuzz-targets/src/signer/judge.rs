@@ -1,5 +1,6 @@
 //! What a signer may do, said another way than the signer says it.
 use vmux_proto::Untrusted;
+use vmux_proto::audit::Storing;
 use vmux_proto::binding::Chain;
 use vmux_proto::crypto::PureRust;
 use vmux_proto::destination::{Destination, Level};
@@ -45,6 +46,22 @@ impl World {
                     end.state = State::Away;
                 }
             }
+            Output::Record(line) => {
+                let stored = if self.is_full {
+                    Input::NotRecorded
+                } else {
+                    assert_eq!(
+                        line.before, self.log,
+                        "a line that does not follow the file"
+                    );
+                    self.log = line.after;
+                    if line.storing == Storing::Synced {
+                        self.recorded += 1;
+                    }
+                    Input::Recorded(line.after.lines)
+                };
+                self.signer.handle(stored, &PureRust, self.now);
+            }
             // Who pairs anew begins anew.
             Output::Forget(link) => self.approved.retain(|_, shown| shown.link != link),
             _ => {}
@@ -82,6 +99,10 @@ impl World {
                 verify(&PureRust, &key, &shown.request.payload, &signature),
                 Ok(())
             );
+            if permitted.signed == Some(request) {
+                assert!(self.recorded > 0, "I8: no record is on disk");
+                self.recorded = 0;
+            }
             self.signatures += 1;
             let again = end.asked.get(&request);
             assert!(

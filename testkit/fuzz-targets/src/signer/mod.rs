@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 
 use vmux_link::{Bond, Channel};
 use vmux_proto::Now;
+use vmux_proto::audit::{Growth, Head};
 use vmux_proto::message::{Message as _, Number, RequestId, SignRequest, ToSigner};
-use vmux_signer::{Decision, Entropy, Input, LinkId, PinName, Pins, Settings, SignJob, Signer};
+use vmux_signer::{
+    After, Decision, Entropy, Input, LinkId, Memory, PinName, Pins, Settings, SignJob, Signer,
+};
 
 use crate::choices::{Choices, flipped};
 use crate::link::bonds;
@@ -46,6 +49,11 @@ struct World {
     jobs: Vec<SignJob>,
     signatures: u32,
     draws: u64,
+    /// The end of the log, and the answers in it that have not left.
+    log: Head,
+    recorded: u32,
+    /// Nothing can be written to the log.
+    is_full: bool,
 }
 
 /// One workstation's end of a link.
@@ -95,6 +103,7 @@ impl World {
             identities(people, 0),
             Pins::default(),
             records,
+            Memory::EMPTY,
         );
         let now = Now {
             uptime: 1_000_000,
@@ -111,6 +120,9 @@ impl World {
             jobs: Vec::new(),
             signatures: 0,
             draws: 0,
+            log: Head::EMPTY,
+            recorded: 0,
+            is_full: false,
         };
         world.connect(0);
         world
@@ -162,10 +174,28 @@ impl World {
                 let identities = identities(self.people, choices.byte());
                 self.take(Input::Identities(identities));
             }
-            18 => match choices.below(4) {
+            18 => match choices.below(9) {
                 0 => self.take(Input::Unpair(link)),
                 1 => self.say(at, &ToSigner::Unpaired.to_bytes()),
                 2 => self.take(Input::Pins(Pins::well_known())),
+                3 => self.take(Input::Resume(link)),
+                4 => self.is_full = !self.is_full,
+                5 => {
+                    let first = self.signer.blocks().iter().next().cloned();
+                    if let Some(block) = first {
+                        self.take(Input::Unblock(block.link, block.source));
+                    }
+                }
+                6 => {
+                    let all: Vec<_> = self.shown.keys().copied().collect();
+                    self.take(Input::DecidedTogether(all, Decision::Deny(After::Nothing)));
+                }
+                7 => {
+                    let head = Head::EMPTY.after(&self.draw());
+                    let lines = [self.draw()];
+                    let growth = Growth::new(head, &lines);
+                    self.say(at, &ToSigner::Log(growth).to_bytes());
+                }
                 _ => self.take(Input::Close),
             },
             19 => self.take(Input::Paired(Box::new(record(u8::from(at == 1))))),
@@ -246,7 +276,11 @@ impl World {
             _ => shown.as_ref().and_then(|shown| shown.number),
         };
         let decision = match choices.below(6) {
-            0 => Decision::Deny,
+            0 => Decision::Deny(match choices.below(8) {
+                0 => After::NotMe,
+                1 => After::Block,
+                _ => After::Nothing,
+            }),
             1 => Decision::Approve {
                 number,
                 name: PinName::parse(&choices.text()).ok(),
