@@ -21,6 +21,7 @@ use crate::events::{Told, describe};
 use crate::hosts::Hosts;
 use crate::hub::{Hub, Waiter};
 use crate::provenance::{Inspector, Peer, Provenance};
+use crate::trace::Times;
 use crate::tty::Notice;
 
 /// What every client needs.
@@ -50,6 +51,8 @@ pub(crate) struct Client {
     conversation: Conversation,
     /// Set while a message has begun and not ended: until when its rest is due.
     unfinished: Option<Instant>,
+    /// When its last bytes came.
+    read: Instant,
     /// Set once the client has sent its last byte.
     ended: bool,
 }
@@ -95,6 +98,7 @@ impl Client {
             stream,
             conversation: Conversation::new(),
             unfinished: None,
+            read: Instant::now(),
             ended: false,
         }
     }
@@ -159,11 +163,15 @@ impl Client {
                 Ok(Cost::Little)
             }
             Ok(Step::Ask(ask)) => {
+                let signs = matches!(ask, Ask::Sign(_));
                 let reply = match self.ask(ask).await? {
                     Some(answer) => self.conversation.answer(answer),
                     None => return Err(HungUp),
                 };
                 self.write(&reply).await?;
+                if signs {
+                    self.desk.hub.returned(self.id).await.map_err(|_| HungUp)?;
+                }
                 Ok(Cost::Arithmetic)
             }
         }
@@ -174,6 +182,7 @@ impl Client {
         // What can be answered at once is answered to whoever only reads on; for the rest, a client
         // that has sent its last byte is gone.
         let can_take_long = matches!(ask, Ask::Sign(_) | Ask::Lock(_) | Ask::Unlock(_));
+        let parsed = Instant::now();
         let (provenance, lookup, reported) = match &ask {
             Ask::Sign(sign) => {
                 let (provenance, lookup) = self.look(sign).await;
@@ -200,11 +209,16 @@ impl Client {
             reported,
             known_hosts: lookup.map(|lookup| lookup.verdict),
         };
-        self.desk
-            .hub
-            .ask(asked, Waiter { answer, news })
-            .await
-            .map_err(|_| HungUp)?;
+        let waiter = Waiter {
+            answer,
+            news,
+            times: Times {
+                read: self.read,
+                parsed,
+                looked: Instant::now(),
+            },
+        };
+        self.desk.hub.ask(asked, waiter).await.map_err(|_| HungUp)?;
         let mut line = Line::new(self.desk.notices, &provenance);
         loop {
             if self.conversation.is_ahead() {
@@ -287,6 +301,7 @@ impl Client {
         if bytes.is_empty() {
             self.ended = true;
         }
+        self.read = Instant::now();
         self.conversation.read(bytes);
     }
 

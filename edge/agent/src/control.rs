@@ -17,6 +17,7 @@ pub use crate::events::Told;
 use crate::events::describe;
 use crate::hub::Seen;
 use crate::provenance::title_of;
+pub use crate::trace::{Stage, Traced};
 
 /// What the command line asks of the daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,13 @@ pub enum Request {
     },
     /// Go on after a phone disowned a request.
     Resume,
+    /// The stages of the last requests whose ids begin so.
+    Trace {
+        /// As much of the id as is wanted; nothing for all.
+        request: String,
+    },
+    /// Numbers for Prometheus.
+    Metrics,
 }
 
 /// What the person says of two codes.
@@ -105,6 +113,16 @@ pub enum Reply {
         phones: Vec<String>,
         /// Whether it is locked with a passphrase besides.
         passphrase: Wanted,
+    },
+    /// Where the time of requests went.
+    Traces {
+        /// Newest last.
+        traces: Vec<Traced>,
+    },
+    /// Numbers for Prometheus.
+    Metrics {
+        /// In its text form.
+        text: String,
     },
     /// It is not done.
     Failed {

@@ -379,6 +379,20 @@ impl Office {
                 let reply = self.cancel(&request).await;
                 wire.send(&reply).await
             }
+            Request::Trace { request } => {
+                let reply = match self.hub.traces(request).await {
+                    Ok(traces) => Reply::Traces { traces },
+                    Err(stopping) => failed(stopping, "start it again"),
+                };
+                wire.send(&reply).await
+            }
+            Request::Metrics => {
+                let reply = match self.hub.metrics().await {
+                    Ok(text) => Reply::Metrics { text },
+                    Err(stopping) => failed(stopping, "start it again"),
+                };
+                wire.send(&reply).await
+            }
             Request::Resume => {
                 let reply = self.resume().await;
                 wire.send(&reply).await

@@ -17,6 +17,7 @@ use vmux_proto::message::RequestId;
 use crate::events;
 use crate::links::{LinkEvent, Links};
 use crate::recorder::{Full, Recorder, Report, Unwritten};
+use crate::trace::{Times, Traced, Traces};
 
 /// Speaks to the hub.
 #[derive(Clone, Debug)]
@@ -55,6 +56,8 @@ pub(crate) struct Waiter {
     pub(crate) answer: oneshot::Sender<Answer>,
     /// Gets news of a sign request, for the client's terminal; those that do not fit are dropped.
     pub(crate) news: mpsc::Sender<Arc<Event>>,
+    /// What happened to the request before it came here.
+    pub(crate) times: Times,
 }
 
 /// The agent at one moment.
@@ -77,6 +80,9 @@ enum Order {
     Written(Report),
     Proof(LinkId, Vec<audit::Growth>),
     Cancel(RequestId),
+    Returned(ClientId),
+    Trace(String, oneshot::Sender<Vec<Traced>>),
+    Metrics(oneshot::Sender<String>),
     Resume,
     Stop(oneshot::Sender<()>),
 }
@@ -127,6 +133,7 @@ impl Hub {
             waiters: BTreeMap::new(),
             recorder,
             unwritten: None,
+            traces: Traces::new(),
             store_failed: false,
         };
         drop(tokio::spawn(keeper.run(inbox)));
@@ -180,6 +187,25 @@ impl Hub {
         self.send(Order::Cancel(request)).await
     }
 
+    /// A client has its answer.
+    pub(crate) async fn returned(&self, client: ClientId) -> Result<(), Stopping> {
+        self.send(Order::Returned(client)).await
+    }
+
+    /// The last requests whose ids begin so.
+    pub(crate) async fn traces(&self, id: String) -> Result<Vec<Traced>, Stopping> {
+        let (reply, traces) = oneshot::channel();
+        self.send(Order::Trace(id, reply)).await?;
+        traces.await.map_err(|_| Stopping)
+    }
+
+    /// Numbers for Prometheus.
+    pub(crate) async fn metrics(&self) -> Result<String, Stopping> {
+        let (reply, text) = oneshot::channel();
+        self.send(Order::Metrics(reply)).await?;
+        text.await.map_err(|_| Stopping)
+    }
+
     /// Goes on after a phone disowned a request.
     pub(crate) async fn resume(&self) -> Result<(), Stopping> {
         self.send(Order::Resume).await
@@ -215,6 +241,7 @@ struct Keeper {
     recorder: Recorder,
     /// Why the last line of the log could not be written.
     unwritten: Option<Unwritten>,
+    traces: Traces,
     /// Whether the last attempt to store the phones failed.
     store_failed: bool,
 }
@@ -290,13 +317,17 @@ impl Keeper {
                 tell_done(done, result);
             }
             Order::Status(reply) => {
-                let status = self.broker.status();
-                let unwritten = self.unwritten.clone();
-                tell_done(reply, Seen { status, unwritten });
+                tell_done(reply, self.seen());
             }
             Order::Written(report) => self.written(report),
             Order::Proof(link, growth) => self.handle(Input::Proof(link, growth)),
             Order::Cancel(request) => self.handle(Input::Cancel(request)),
+            Order::Returned(client) => self.traces.returned(client),
+            Order::Trace(id, reply) => tell_done(reply, self.traces.list(&id)),
+            Order::Metrics(reply) => match self.traces.metrics(&self.seen()) {
+                Ok(text) => tell_done(reply, text),
+                Err(error) => error!(%error, "the metrics cannot be written"),
+            },
             Order::Resume => self.handle(Input::Resume),
             // Taken by the loop, which ends with it.
             Order::Stop(done) => tell_done(done, ()),
@@ -401,8 +432,11 @@ impl Keeper {
         }));
     }
 
-    fn tell(&self, event: Event) {
+    fn tell(&mut self, event: Event) {
         events::log(&event);
+        let waiter = client_of(&event).and_then(|client| self.waiters.get(&client));
+        let times = waiter.map(|waiter| waiter.times);
+        self.traces.note(&event, times);
         let event = Arc::new(event);
         if let Some(client) = client_of(&event)
             && let Some(waiter) = self.waiters.get(&client)
@@ -414,6 +448,13 @@ impl Keeper {
         drop(self.hub.events.send(event));
     }
 
+    fn seen(&self) -> Seen {
+        Seen {
+            status: self.broker.status(),
+            unwritten: self.unwritten.clone(),
+        }
+    }
+
     fn note(&mut self, event: audit::Event) {
         self.handle(Input::Note(Box::new(Entry::new(event))));
     }
@@ -422,7 +463,7 @@ impl Keeper {
         let settled = self.recorder.reported(&report);
         match report.written {
             Ok(lines) => {
-                if lines > self.broker.status().log.lines {
+                if self.unwritten.is_some() && lines > self.broker.status().log.lines {
                     self.unwritten = None;
                 }
                 self.handle(Input::Recorded(lines));

@@ -18,6 +18,7 @@ mod recorder;
 mod reserved;
 mod sandbox;
 pub mod socket;
+mod trace;
 pub mod tty;
 
 /// Program and version, as the other end of a link is told.

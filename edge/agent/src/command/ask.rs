@@ -45,7 +45,9 @@ pub(super) async fn reply(wire: &mut Wire) -> Result<Reply, Failure> {
         | Reply::Code { .. }
         | Reply::Done { .. }
         | Reply::Cancelled { .. }
-        | Reply::Resumed { .. }) => Ok(reply),
+        | Reply::Resumed { .. }
+        | Reply::Traces { .. }
+        | Reply::Metrics { .. }) => Ok(reply),
     }
 }
 
@@ -60,6 +62,8 @@ pub(super) async fn report(state_dir: &Path) -> Result<Report, Failure> {
         | Reply::Done { .. }
         | Reply::Cancelled { .. }
         | Reply::Resumed { .. }
+        | Reply::Traces { .. }
+        | Reply::Metrics { .. }
         | Reply::Failed { .. } => Err(broken(WireBroken::NotUnderstood)),
     }
 }

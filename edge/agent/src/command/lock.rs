@@ -89,6 +89,8 @@ async fn resume(setting: &Setting) -> Result<Option<(Vec<String>, Wanted)>, Fail
         | Reply::Code { .. }
         | Reply::Done { .. }
         | Reply::Cancelled { .. }
+        | Reply::Traces { .. }
+        | Reply::Metrics { .. }
         | Reply::Failed { .. } => None,
     })
 }

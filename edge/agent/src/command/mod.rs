@@ -7,6 +7,7 @@ mod pair;
 mod requests;
 mod run;
 mod show;
+mod trace;
 mod up;
 mod why;
 
@@ -93,6 +94,13 @@ enum Verb {
     Log(log::Options),
     /// List the requests that wait, or take one back
     Requests(requests::Options),
+    /// Show where the time of a request went
+    Trace {
+        /// The beginning of the request's id [default: the last request]
+        id: Option<String>,
+    },
+    /// Print the running agent's numbers as Prometheus reads them
+    Metrics,
     /// Explain a decision: what was checked, what decided, what to do next
     Why {
         /// The beginning of the request's id [default: the last decision]
@@ -246,6 +254,8 @@ async fn dispatch(common: &Common, verb: Verb, output: &Output) -> Result<(), Fa
         Verb::Requests(options) => {
             requests::requests(&place.setting.state_dir, options, output).await
         }
+        Verb::Trace { id } => trace::trace(&place.setting.state_dir, id.as_deref(), output).await,
+        Verb::Metrics => trace::metrics(&place.setting.state_dir, output).await,
         Verb::Why { id } => why::why(&place.setting.state_dir, id.as_deref(), output).await,
         Verb::Env(options) => env::env(&place.setting.socket.0, &options, output),
     }

@@ -51,6 +51,8 @@ pub(super) async fn with_offer(
         | Reply::Done { .. }
         | Reply::Cancelled { .. }
         | Reply::Resumed { .. }
+        | Reply::Traces { .. }
+        | Reply::Metrics { .. }
         | Reply::Failed { .. } => String::new(),
     })?;
     forget_typed_ahead();
@@ -87,6 +89,8 @@ pub(super) async fn with_offer(
         | Reply::Code { .. }
         | Reply::Cancelled { .. }
         | Reply::Resumed { .. }
+        | Reply::Traces { .. }
+        | Reply::Metrics { .. }
         | Reply::Failed { .. } => String::new(),
     })?;
     Ok(())

@@ -79,6 +79,8 @@ async fn cancel(state_dir: &Path, request: String, output: &Output) -> Result<()
         | Reply::Code { .. }
         | Reply::Done { .. }
         | Reply::Resumed { .. }
+        | Reply::Traces { .. }
+        | Reply::Metrics { .. }
         | Reply::Failed { .. } => "done".to_owned(),
     })?)
 }

@@ -30,22 +30,25 @@ impl Closed {
 
     /// Runs until SIGTERM, SIGINT or SIGHUP.
     pub(super) async fn run(self) -> Result<(), Failure> {
+        let stopped = stop_signal()?;
         let daemon = Daemon::start(self.reserved, &self.setting, &self.config).await?;
-        stop_signal().await?;
+        stopped.await;
         daemon.stop().await;
         Ok(())
     }
 }
 
-/// Returns when the system or the person wants the program to end.
-pub(super) async fn stop_signal() -> Result<(), Failure> {
+/// Ends when the system or the person wants the program to end. Listens from the call on, not from
+/// the first poll: whoever sees a socket may end the program.
+pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = hang_up.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    })
 }

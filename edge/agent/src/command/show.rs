@@ -69,6 +69,8 @@ pub(super) async fn unpair(
         | Reply::Code { .. }
         | Reply::Cancelled { .. }
         | Reply::Resumed { .. }
+        | Reply::Traces { .. }
+        | Reply::Metrics { .. }
         | Reply::Failed { .. } => "done".to_owned(),
     })?;
     Ok(())

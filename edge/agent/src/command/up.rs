@@ -18,12 +18,13 @@ use crate::sandbox;
 
 /// Runs the agent, offers to pair, shows requests.
 pub(super) async fn up(setting: &Setting, config: &Config, output: &Output) -> Result<(), Failure> {
+    let stopped = run::stop_signal()?;
     let mut reserved = Reserved::take(setting)?;
     sandbox::close_for_programs(&mut reserved);
     let daemon = Daemon::start(reserved, setting, config).await?;
     let outcome = tokio::select! {
         outcome = live(setting, &daemon, output) => outcome,
-        stopped = run::stop_signal() => stopped,
+        () = stopped => Ok(()),
     };
     daemon.stop().await;
     outcome
@@ -113,6 +114,8 @@ async fn show(setting: &Setting, output: &Output) -> Result<(), Failure> {
             | Reply::Done { .. }
             | Reply::Cancelled { .. }
             | Reply::Resumed { .. }
+            | Reply::Traces { .. }
+            | Reply::Metrics { .. }
             | Reply::Failed { .. } => String::new(),
         })?;
     }
