@@ -317,17 +317,21 @@ impl Keeper {
                 tell_done(done, result);
             }
             Order::Status(reply) => {
-                tell_done(reply, self.seen());
+                let seen = self.seen();
+                tell_done(reply, seen);
             }
             Order::Written(report) => self.written(report),
             Order::Proof(link, growth) => self.handle(Input::Proof(link, growth)),
             Order::Cancel(request) => self.handle(Input::Cancel(request)),
             Order::Returned(client) => self.traces.returned(client),
             Order::Trace(id, reply) => tell_done(reply, self.traces.list(&id)),
-            Order::Metrics(reply) => match self.traces.metrics(&self.seen()) {
-                Ok(text) => tell_done(reply, text),
-                Err(error) => error!(%error, "the metrics cannot be written"),
-            },
+            Order::Metrics(reply) => {
+                let seen = self.seen();
+                match self.traces.metrics(&seen) {
+                    Ok(text) => tell_done(reply, text),
+                    Err(error) => error!(%error, "the metrics cannot be written"),
+                }
+            }
             Order::Resume => self.handle(Input::Resume),
             // Taken by the loop, which ends with it.
             Order::Stop(done) => tell_done(done, ()),
@@ -448,7 +452,9 @@ impl Keeper {
         drop(self.hub.events.send(event));
     }
 
-    fn seen(&self) -> Seen {
+    fn seen(&mut self) -> Seen {
+        // What ends in time may have ended since the broker last looked at a clock.
+        self.handle(Input::Tick);
         Seen {
             status: self.broker.status(),
             unwritten: self.unwritten.clone(),

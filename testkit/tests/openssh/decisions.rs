@@ -19,9 +19,15 @@ fn a_denied_login_fails_at_once_and_says_why() {
         server.log()
     );
     world.workstation.logs("not signed");
-    // Denied is not remembered.
+    // A denial makes what asked wait a moment, and is forgotten then.
     world.decide(Decide::Approve);
     let again = world.seen();
+    let paused = world.workstation.ssh(&["web1", "true"]).exited(255);
+    assert_eq!(world.seen(), again, "{paused}");
+    world.workstation.agent(&["why"]).ok().says(&["by the pause"]);
+    world.workstation.comes_to("no pause", |status| {
+        status["paused"].as_array().is_some_and(Vec::is_empty)
+    });
     world.logs_in("web1");
     assert_eq!(world.phone.one_prompt_since(again)["standing"], "new");
 }

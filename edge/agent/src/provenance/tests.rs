@@ -42,6 +42,61 @@ fn titles_name_what_was_run_and_from_where() {
     assert_eq!(titled(&[]), "");
 }
 
+/// The name that limits and blocks hold for.
+fn origin(chain: &[Process]) -> Option<String> {
+    title::origin(chain).map(|origin| origin.name)
+}
+
+#[test]
+fn the_origin_is_the_program_the_person_ran_and_not_the_ssh_that_it_ran() {
+    let ssh = || process("/usr/bin/ssh", &["ssh", "web"]);
+    let zsh = || process("/usr/bin/zsh", &["-zsh"]);
+    let line = || process("/usr/bin/dash", &["sh", "-c", "ssh web"]);
+    let git = Process {
+        pid: 9,
+        started: Some(77),
+        ..process("/usr/bin/git (deleted)", &["git", "push"])
+    };
+    let found = title::origin(&[ssh(), line(), git, zsh()]).unwrap();
+    let named = (found.pid, found.started, &*found.name);
+    assert_eq!(named, (9, 77, "/usr/bin/git"));
+    // Typed into a shell, it is the program that was typed.
+    assert_eq!(origin(&[ssh(), zsh()]).as_deref(), Some("/usr/bin/ssh"));
+    assert_eq!(origin(&[ssh()]).as_deref(), Some("/usr/bin/ssh"));
+    let nameless = process("", &["deploy"]);
+    assert_eq!(origin(&[ssh(), nameless]).as_deref(), Some("deploy"));
+    assert_eq!(origin(&[]), None);
+}
+
+#[test]
+fn a_script_is_told_from_others_that_the_same_interpreter_runs() {
+    let run = |program: &str, words: &[&str]| {
+        let mut ran = process(program, words);
+        ran.directory = Some("/home/me/ops".into());
+        origin(&[process("/usr/bin/ssh", &["ssh", "web"]), ran]).unwrap()
+    };
+    let python = "/usr/bin/python3.11";
+    for (words, script) in [
+        (
+            &["python3", "deploy.py", "web"][..],
+            "/home/me/ops/deploy.py",
+        ),
+        (&["python3", "./deploy.py"], "/home/me/ops/deploy.py"),
+        (&["python3", "-u", "-W", "error", "/opt/x.py"], "/opt/x.py"),
+        (&["python3", "--", "-odd.py"], "/home/me/ops/-odd.py"),
+        // No script: a program's text, a module, or what a person types.
+        (&["python3", "-c", "import os"], python),
+        (&["python3", "-m", "fabric"], python),
+        (&["python3"], python),
+    ] {
+        assert_eq!(run(python, words), script, "{words:?}");
+    }
+    let shell = run("/usr/bin/bash", &["bash", "deploy.sh"]);
+    assert_eq!(shell, "/home/me/ops/deploy.sh");
+    // A program with an argument is no interpreter.
+    assert_eq!(run("/usr/bin/rsync", &["rsync", "a.py"]), "/usr/bin/rsync");
+}
+
 #[test]
 fn long_names_do_not_make_long_titles() {
     let long = "\u{e4}".repeat(10_000);
