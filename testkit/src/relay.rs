@@ -38,6 +38,11 @@ impl RelayProgram {
         self.port.address()
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.running.as_ref().expect("the relay runs").id()
+    }
+
     /// Ends it without a farewell.
     pub fn kill(&mut self) {
         self.running = None;

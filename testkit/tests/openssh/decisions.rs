@@ -24,7 +24,11 @@ fn a_denied_login_fails_at_once_and_says_why() {
     let again = world.seen();
     let paused = world.workstation.ssh(&["web1", "true"]).exited(255);
     assert_eq!(world.seen(), again, "{paused}");
-    world.workstation.agent(&["why"]).ok().says(&["by the pause"]);
+    world
+        .workstation
+        .agent(&["why"])
+        .ok()
+        .says(&["by the pause"]);
     world.workstation.comes_to("no pause", |status| {
         status["paused"].as_array().is_some_and(Vec::is_empty)
     });
