@@ -63,7 +63,10 @@ pub(super) async fn with_offer(
         ended = ask::reply(&mut wire) => ended?,
         said = answer(input) => {
             let same = said?;
-            wire.send(&Request::Answer { same }).await.map_err(ask::broken)?;
+            // The pairing may have just ended on the other side; then its last words are there to
+            // be read, and the answer has nobody to go to.
+            let sent = wire.send(&Request::Answer { same }).await.is_ok();
+            tracing::debug!(sent, "answered");
             match same {
                 Sameness::Same => ask::reply(&mut wire).await?,
                 Sameness::Different => {
