@@ -138,7 +138,8 @@ pub(crate) fn serve(mut questions: impl Read, answers: impl Write + Send + 'stat
             let found = look(pid, || true).unwrap_or_default();
             let answer = answer(turn, &found);
             // Nobody is left to tell if this fails.
-            drop(lock(&answers).write_all(&answer));
+            let mut answers = lock(&answers);
+            drop(answers.write_all(&answer).and_then(|()| answers.flush()));
         });
     }
 }
@@ -243,6 +244,8 @@ const MAX_ANSWER: usize = 2 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn asked(questions: &[u8]) -> Vec<u8> {
@@ -267,6 +270,26 @@ mod tests {
         let here = look(std::process::id(), || true).unwrap();
         assert!(here.chain[0].program.is_some() && here.chain[0].directory.is_some());
         assert_eq!((turn, found), (7, here));
+    }
+
+    #[test]
+    fn a_short_answer_does_not_wait_in_a_buffer_for_the_next_one() {
+        let (seen, shown) = io::pipe().unwrap();
+        let (questions, mut asked) = io::pipe().unwrap();
+        // Standard output is such a writer.
+        serve_in_background(questions, io::LineWriter::new(shown));
+        asked.write_all(&question(1, u32::MAX)).unwrap();
+        let (told, heard) = sync_channel(1);
+        std::thread::spawn(move || told.send(read_answer(&mut { seen }).map(|(turn, _)| turn)));
+        let turn = heard.recv_timeout(Duration::from_secs(10));
+        assert_eq!(turn.unwrap().unwrap(), 1);
+    }
+
+    fn serve_in_background(
+        questions: impl Read + Send + 'static,
+        answers: impl Write + Send + 'static,
+    ) {
+        drop(std::thread::spawn(move || serve(questions, answers)));
     }
 
     #[test]
