@@ -91,6 +91,8 @@ impl Agent {
         let program = Program::start(&mut command, &place.path("agent.log"));
         let socket = home.join(".ssh/vmux-agent.sock");
         wait_for(&socket);
+        // The agent's own commands are served a moment later.
+        wait_for(&place.path("state/vmux-agent/control.sock"));
         Self {
             programs: setting.programs.clone(),
             home,
